@@ -1,0 +1,1 @@
+"""信息查询审批表: access requests, their approval, grants, and the openings made under them."""

@@ -1,0 +1,94 @@
+"""The accused wall's digests (《信访工作条例》 art. 30): who stands outside a case, kept so that the table names nobody.
+
+A tag is the first 16 bytes of a keyed digest of a person's or unit's register id. The register's own people and units are tagged to turn
+tags back into ids; a tag that cannot be turned back leaves the wall unresolved, which is its closed state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+
+from sqlalchemy import Connection, select
+
+from archive.tables import case_named_persons, case_walls
+from auth import tables as register
+from auth.principal import Principal
+from policies.facts import WallFacts, unit_codes
+from vault.keyring import KeyRing
+from vault.signer import keyed_digest
+
+_TAG = 16
+
+
+def person_tag(keys: KeyRing, fonds: str, person_id: str) -> bytes:
+    """The tag of a person of the register."""
+    return _tag(keys, fonds, f"person:{person_id}")
+
+
+def unit_tag(keys: KeyRing, fonds: str, code: str) -> bytes:
+    """The tag of a unit of the register."""
+    return _tag(keys, fonds, f"unit:{code}")
+
+
+def outsider_tag(keys: KeyRing, fonds: str, text: str) -> bytes:
+    """The tag of an accused whom the register does not know; it can never be turned back."""
+    return _tag(keys, fonds, f"outside:{text}")
+
+
+def tags_of(keys: KeyRing, principal: Principal) -> tuple[bytes, ...]:
+    """Every tag that would put this principal outside a case: their own, and those of all units around their posts."""
+    tags = [unit_tag(keys, principal.fonds, code) for code in sorted(unit_codes(principal.posts))]
+    if principal.person_id is not None:
+        tags.append(person_tag(keys, principal.fonds, principal.person_id))
+    return tuple(tags)
+
+
+def wall_facts(conn: Connection, keys: KeyRing, fonds: str, resolved: dict[str, bool]) -> dict[str, WallFacts]:
+    """The walls of some accusation cases; `resolved` maps each case id to what its head row says."""
+    if not resolved:
+        return {}
+    tags: dict[str, set[bytes]] = {case_id: set() for case_id in resolved}
+    rows = conn.execute(
+        select(case_walls.c.case_id, case_walls.c.tag).where(case_walls.c.fonds == fonds, case_walls.c.case_id.in_(sorted(resolved)))
+    )
+    for row in rows:
+        tags[row.case_id].add(bytes(row.tag))
+    named = _named_persons(conn, fonds, resolved)
+    persons, units = _register_tags(conn, keys, fonds) if any(tags.values()) else ({}, {})
+    return {
+        case_id: WallFacts(
+            accused_person_ids=frozenset(persons[tag] for tag in found if tag in persons),
+            accused_unit_codes=frozenset(units[tag] for tag in found if tag in units),
+            resolved=resolved[case_id] and all(tag in persons or tag in units for tag in found),
+            named_persons=frozenset(named.get(case_id, ())),
+        )
+        for case_id, found in tags.items()
+    }
+
+
+def _named_persons(conn: Connection, fonds: str, case_ids: Collection[str]) -> dict[str, set[str]]:
+    named: dict[str, set[str]] = {}
+    for row in conn.execute(
+        select(case_named_persons.c.case_id, case_named_persons.c.person_id).where(
+            case_named_persons.c.fonds == fonds, case_named_persons.c.case_id.in_(sorted(case_ids))
+        )
+    ):
+        named.setdefault(row.case_id, set()).add(row.person_id)
+    return named
+
+
+def _register_tags(conn: Connection, keys: KeyRing, fonds: str) -> tuple[dict[bytes, str], dict[bytes, str]]:
+    persons = conn.execute(select(register.persons.c.person_id).where(register.persons.c.fonds == fonds)).scalars()
+    codes = conn.execute(select(register.units.c.code).where(register.units.c.fonds == fonds)).scalars()
+    return _tagged(keys, fonds, "person", persons), _tagged(keys, fonds, "unit", codes)
+
+
+def _tagged(keys: KeyRing, fonds: str, kind: str, names: Iterable[str]) -> dict[bytes, str]:
+    return {_tag(keys, fonds, f"{kind}:{name}"): name for name in names}
+
+
+# A register has at most some thousands of people; their tags are worth keeping, and no secret.
+@lru_cache(maxsize=65536)
+def _tag(keys: KeyRing, fonds: str, text: str) -> bytes:
+    return keyed_digest(keys, fonds, "wall", text.encode())[:_TAG]

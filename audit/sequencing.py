@@ -1,0 +1,144 @@
+"""The sequencer: gives the entries of a unit of work their places, as the last step of its transaction.
+
+Contiguity comes from the row lock on the fonds' head (PostgreSQL `FOR UPDATE`; on SQLite the transaction already holds the one write
+lock), never from a database sequence, which leaves gaps and does not follow the order of commits. The head is read in every
+transaction, so any number of processes may append. Nothing is kept in memory: a rolled-back transaction leaves no trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from audit.columns import COLUMNS, columns_of, subjects_of
+from audit.entry import encode
+from audit.events import Event
+from audit.tables import log_details, log_entries, log_heads, log_subjects, log_tiles
+from foundation.steps import reach
+from foundation.uow import Ticket
+from tlog.merkle import EMPTY_ROOT, HASH_SIZE, Frontier, leaf_hash, perfect_root
+from tlog.tiles import TILE_WIDTH
+
+_TILE_BYTES: Final = TILE_WIDTH * HASH_SIZE
+
+_HEAD = select(log_heads.c.size, log_heads.c.frontier)
+_ENTRY_COLUMNS: Final = ("fonds", "idx", "entry_id", "leaf_hash", *COLUMNS, "body")
+_SUBJECT_COLUMNS: Final = ("fonds", "subject_kind", "subject_id", "idx")
+_DETAIL_COLUMNS: Final = ("fonds", "entry_id", "name", "commitment", "key_ref", "sealed")
+_TILE_COLUMNS: Final = ("fonds", "level", "n", "root", "hashes")
+
+
+def _insert(table: Table, columns: Sequence[str], mark: str) -> str:
+    # Built once: with hundreds of rows in a commit, compiling and binding by name would cost more than the hashing.
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608  constants only
+
+
+_INSERTS: Final = {
+    dialect: {
+        table.name: _insert(table, columns, mark)
+        for table, columns in (
+            (log_entries, _ENTRY_COLUMNS),
+            (log_subjects, _SUBJECT_COLUMNS),
+            (log_details, _DETAIL_COLUMNS),
+            (log_tiles, _TILE_COLUMNS),
+        )
+    }
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
+
+
+class Sequencer:
+    """Implements `foundation.uow.Sequencer` over the log's tables. Stateless: one serves every thread and fonds."""
+
+    def __call__(self, conn: Connection, fonds: str, tickets: Sequence[Ticket]) -> None:
+        """Lock the head, place every ticket, write entries, subjects, details and the tiles they fill, move the head.
+
+        EntryRefused when an entry cannot be written; the caller's transaction must then be rolled back.
+        """
+        inserts = _INSERTS[conn.dialect.name]
+        frontier = _locked_head(conn, fonds)
+        start = frontier.size
+        entries: list[tuple[Any, ...]] = []
+        subjects: list[tuple[Any, ...]] = []
+        details: list[tuple[Any, ...]] = []
+        leaves: list[bytes] = []
+        for index, ticket in enumerate(tickets, start):
+            event: Event = ticket.event
+            body = encode(event, ticket.entry_id, fonds)
+            leaf = leaf_hash(body)
+            leaves.append(leaf)
+            entries.append((fonds, index, ticket.entry_id, leaf, *columns_of(event.members), body))
+            subjects.extend((fonds, kind, subject, index) for kind, subject in subjects_of(event.members))
+            details.extend((fonds, ticket.entry_id, d.name, d.commitment, d.key_ref, d.sealed) for d in event.details)
+            ticket.place(index)
+        conn.exec_driver_sql(inserts["log_entries"], entries)
+        if subjects:
+            conn.exec_driver_sql(inserts["log_subjects"], subjects)
+        if details:
+            conn.exec_driver_sql(inserts["log_details"], details)
+        reach("audit.entries-written")
+        _write_tiles(conn, fonds, start, leaves)
+        frontier.extend(leaves)
+        _move_head(conn, fonds, start, frontier)
+        reach("audit.head-moved")
+
+
+def _locked_head(conn: Connection, fonds: str) -> Frontier:
+    query = _HEAD.where(log_heads.c.fonds == fonds).with_for_update()
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        empty = {"fonds": fonds, "size": 0, "epoch": 1, "root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
+        make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
+        conn.execute(make(log_heads).values(**empty).on_conflict_do_nothing())
+        row = conn.execute(query).one()
+    frontier = Frontier.from_bytes(bytes(row.frontier))
+    if frontier.size != row.size:
+        raise RuntimeError("the log head's size and frontier differ")
+    return frontier
+
+
+def _move_head(conn: Connection, fonds: str, start: int, frontier: Frontier) -> None:
+    moved = conn.execute(
+        update(log_heads)
+        .where(log_heads.c.fonds == fonds, log_heads.c.size == start)
+        .values(size=frontier.size, root=frontier.root(), frontier=frontier.to_bytes())
+    )
+    if moved.rowcount != 1:
+        raise RuntimeError("the log head moved under its lock")
+
+
+def _write_tiles(conn: Connection, fonds: str, start: int, leaves: Sequence[bytes]) -> None:
+    """Write each tile the new leaves complete, and each tile above that these complete."""
+    end = start + len(leaves)
+    rows: list[tuple[Any, ...]] = []
+    new, first = leaves, start
+    level = 0
+    while end // TILE_WIDTH > first // TILE_WIDTH:
+        base = first // TILE_WIDTH * TILE_WIDTH
+        known = _stored_hashes(conn, fonds, level, base, first) if first > base else []
+        joined = b"".join([*known, *new])
+        roots = []
+        for at in range(0, len(joined) - _TILE_BYTES + 1, _TILE_BYTES):
+            hashes = joined[at : at + _TILE_BYTES]
+            roots.append(perfect_root(hashes))
+            rows.append((fonds, level, base // TILE_WIDTH + at // _TILE_BYTES, roots[-1], hashes))
+        new, first, end, level = roots, base // TILE_WIDTH, end // TILE_WIDTH, level + 1
+    if rows:
+        conn.exec_driver_sql(_INSERTS[conn.dialect.name]["log_tiles"], rows)
+
+
+def _stored_hashes(conn: Connection, fonds: str, level: int, first: int, end: int) -> list[bytes]:
+    """Return hashes `first` to `end` (exclusive) of a level as the database has them: leaves, or the roots of the tiles below."""
+    if level == 0:
+        query = select(log_entries.c.leaf_hash).where(log_entries.c.fonds == fonds, log_entries.c.idx >= first, log_entries.c.idx < end)
+        found = conn.scalars(query.order_by(log_entries.c.idx)).all()
+    else:
+        tiles = log_tiles.c
+        query = select(tiles.root).where(tiles.fonds == fonds, tiles.level == level - 1, tiles.n >= first, tiles.n < end)
+        found = conn.scalars(query.order_by(tiles.n)).all()
+    if len(found) != end - first:
+        raise RuntimeError("the stored log has a gap")
+    return [bytes(item) for item in found]

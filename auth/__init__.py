@@ -1,0 +1,1 @@
+"""Floor 2: who is asking - principals, people, accounts, sessions and tokens."""

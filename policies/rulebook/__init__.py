@@ -1,0 +1,1 @@
+"""The rulebook: TOML files and their loader."""

@@ -1,0 +1,87 @@
+"""Sealing a case version, and opening exactly what a permit names of it.
+
+Nothing here decides who may open what: callers hold a permit before they come. Keys are derived for the call and forgotten with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+from vault.casekeys import DataKey, FieldKey, MaskKey
+from vault.container import Container, Place, write_directory
+from vault.errors import CannotOpen
+from vault.sealed import OVERHEAD, Context, Kind, associated_data, associated_head, framed_size, open_value, seal_value
+from vault.suites import NONCE_SIZE
+
+
+def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | None]) -> bytes:
+    """Seal all values of one case version into one container.
+
+    `values` maps (field path, item id) to bytes, or to None where the record says nothing: an absent value sealed as None cannot be
+    told from a short one, so pass every sealed field of the record and of each of its items. ValueError on more than 65,535 values.
+    """
+    suite, generation = key.suite, key.generation
+    places = sorted(values)
+    directory = write_directory(suite.id, places, (OVERHEAD + framed_size(values[place]) for place in places))
+    head = associated_head(suite, Kind.FIELD, generation, context, sha256(directory).digest())
+    nonces = os.urandom(NONCE_SIZE * len(places))
+    parts = [directory]
+    path, secret = None, b""
+    for index, place in enumerate(places):
+        if place[0] != path:
+            path = place[0]
+            secret = key.field_key(path).reveal()
+        nonce = nonces[index * NONCE_SIZE : (index + 1) * NONCE_SIZE]
+        parts.append(seal_value(suite, secret, values[place], associated_data(head, *place), nonce))
+    return b"".join(parts)
+
+
+def open_field(blob: bytes, key: DataKey | FieldKey, context: Context, path: str, item_id: str = "") -> bytes | None:
+    """Open one value with the case's data key or that field's own key; None where absence was sealed, `CannotOpen` otherwise."""
+    container = Container(blob)
+    secret = (key.field_key(path) if isinstance(key, DataKey) else key).reveal()
+    head = _record_head(container, key, context)
+    return open_value(key.suite, secret, container.value(path, item_id), associated_data(head, path, item_id))
+
+
+def open_fields(blob: bytes, key: DataKey, context: Context, wanted: Iterable[Place] | None = None) -> dict[Place, bytes | None]:
+    """Open the wanted values (None: every one) of a container; all of them or `CannotOpen`."""
+    container = Container(blob)
+    head = _record_head(container, key, context)
+    secrets: dict[str, bytes] = {}
+    opened: dict[Place, bytes | None] = {}
+    for place in container.places if wanted is None else wanted:
+        path, item_id = place
+        secret = secrets.get(path)
+        if secret is None:
+            secret = secrets[path] = key.field_key(path).reveal()
+        opened[place] = open_value(key.suite, secret, container.value(path, item_id), associated_data(head, path, item_id))
+    return opened
+
+
+def sealed_places(blob: bytes) -> tuple[Place, ...]:
+    """Tell which field paths and item ids a container has values for; opens nothing."""
+    return Container(blob).places
+
+
+def seal_masks(key: MaskKey, context: Context, document: bytes, part: str = "masks") -> bytes:
+    """Seal the masked values of a case version together; `part` keeps e.g. the redacted copies in a blob (and key) of their own."""
+    head = associated_head(key.suite, Kind.MASKS, key.generation, context)
+    return seal_value(key.suite, key.derive(b"masks", part), document, associated_data(head, part, ""))
+
+
+def open_masks(blob: bytes, key: MaskKey, context: Context, part: str = "masks") -> bytes:
+    """Open what `seal_masks` sealed, or raise `CannotOpen`."""
+    head = associated_head(key.suite, Kind.MASKS, key.generation, context)
+    document = open_value(key.suite, key.derive(b"masks", part), blob, associated_data(head, part, ""))
+    if document is None:
+        raise CannotOpen
+    return document
+
+
+def _record_head(container: Container, key: DataKey | FieldKey, context: Context) -> bytes:
+    if container.suite_id != key.suite.id:
+        raise CannotOpen
+    return associated_head(key.suite, Kind.FIELD, key.generation, context, container.digest)
