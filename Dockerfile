@@ -40,7 +40,7 @@ WORKDIR /var/lib/petition-archive
 USER ${UID}:${UID}
 EXPOSE 8700
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python3", "-c", "import sys, urllib.request as r; sys.exit(r.urlopen('http://127.0.0.1:8700/healthz', timeout=4).status != 200)"]
+  CMD ["python3", "-I", "-c", "import sys, urllib.request as r; sys.exit(r.urlopen('http://127.0.0.1:8700/healthz', timeout=4).status != 200)"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["petition-archive"]
 CMD ["serve", "--host", "0.0.0.0", "--port", "8700"]

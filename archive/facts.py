@@ -68,8 +68,8 @@ def _last_corrections(conn: Connection, fonds: str, case_ids: Collection[str]) -
     if not case_ids:
         return {}
     query = (
-        select(case_versions.c.case_id, func.max(case_versions.c.version))
+        select(case_versions.c.case_id, func.max(case_versions.c.version).label("newest"))
         .where(case_versions.c.fonds == fonds, case_versions.c.case_id.in_(sorted(case_ids)), case_versions.c.act == "correction")
         .group_by(case_versions.c.case_id)
     )
-    return {case_id: version for case_id, version in conn.execute(query)}
+    return {row.case_id: row.newest for row in conn.execute(query)}

@@ -113,7 +113,7 @@ case_tags = Table(
     "case_tags",
     metadata,
     Column("fonds", FONDS, primary_key=True),
-    Column("kind", String(20), primary_key=True),
+    Column("path", String(120), primary_key=True),
     Column("generation", Integer, primary_key=True),
     Column("tag", LargeBinary(16), primary_key=True),
     Column("case_id", ID, primary_key=True),

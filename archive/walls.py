@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select
 
 from archive.tables import case_named_persons, case_walls
 from auth import tables as register
-from auth.principal import Principal
-from policies.facts import WallFacts, unit_codes
+from policies.facts import WallFacts
 from vault.keyring import KeyRing
 from vault.signer import keyed_digest
 
@@ -36,11 +35,11 @@ def outsider_tag(keys: KeyRing, fonds: str, text: str) -> bytes:
     return _tag(keys, fonds, f"outside:{text}")
 
 
-def tags_of(keys: KeyRing, principal: Principal) -> tuple[bytes, ...]:
-    """Every tag that would put this principal outside a case: their own, and those of all units around their posts."""
-    tags = [unit_tag(keys, principal.fonds, code) for code in sorted(unit_codes(principal.posts))]
-    if principal.person_id is not None:
-        tags.append(person_tag(keys, principal.fonds, principal.person_id))
+def tags_of(keys: KeyRing, fonds: str, person_id: str | None, units: Iterable[str]) -> tuple[bytes, ...]:
+    """Every tag that would put a person of these units outside a case: their own and the units'."""
+    tags = [unit_tag(keys, fonds, code) for code in sorted(units)]
+    if person_id is not None:
+        tags.append(person_tag(keys, fonds, person_id))
     return tuple(tags)
 
 

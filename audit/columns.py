@@ -9,7 +9,7 @@ from audit.kinds import OBJECTS
 from foundation.clock import parse_iso, to_ms
 from foundation.ids import is_id
 
-# Members of `data` that name somebody or something the entry also concerns: `<object kind>`, `<object kind>_id`, and these roles of a person.
+# Members of `data` that say what else the entry concerns: `<object kind>`, `<object kind>_id`, and these roles of a person.
 _ROLES: Final = ("applicant", "approver", "deputy", "holder")
 NAMED_IN_DATA: Final[dict[str, str]] = {
     **{f"{kind}{ending}": kind for kind, form in OBJECTS.items() if form == "id" for ending in ("", "_id")},

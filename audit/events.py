@@ -30,7 +30,8 @@ _LISTS_LIMIT = 1500
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who acted, by ids and codes: account, person, post, session are ids; `unit` a unit's code; `assurance` 1 or 2 factors (0: none);
-    `client` the class of the network. What does not apply is None; the program itself is `Actor()`."""
+    `client` the class of the network. What does not apply is None; the program itself is `Actor()`.
+    """
 
     account: str | None = None
     person: str | None = None
@@ -90,7 +91,7 @@ class Event:
     members: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.time, datetime) or self.time.tzinfo is None:
+        if self.time.tzinfo is None:
             raise refuse("time", "instant")
         members: dict[str, Any] = {"actor": self.actor.members(), "kind": self.kind, "time": iso(self.time), "verdict": self.verdict}
         optional = {

@@ -59,7 +59,7 @@ class Sequencer:
         EntryRefused when an entry cannot be written; the caller's transaction must then be rolled back.
         """
         inserts = _INSERTS[conn.dialect.name]
-        frontier = _locked_head(conn, fonds)
+        frontier = locked_head(conn, fonds)
         start = frontier.size
         entries: list[tuple[Any, ...]] = []
         subjects: list[tuple[Any, ...]] = []
@@ -81,12 +81,14 @@ class Sequencer:
             conn.exec_driver_sql(inserts["log_details"], details)
         reach("audit.entries-written")
         _write_tiles(conn, fonds, start, leaves)
-        frontier.extend(leaves)
+        for leaf in leaves:
+            frontier.append(leaf)
         _move_head(conn, fonds, start, frontier)
         reach("audit.head-moved")
 
 
-def _locked_head(conn: Connection, fonds: str) -> Frontier:
+def locked_head(conn: Connection, fonds: str) -> Frontier:
+    """Lock the head of a fonds' log until the transaction ends, beginning the log where there is none, and return its frontier."""
     query = _HEAD.where(log_heads.c.fonds == fonds).with_for_update()
     row = conn.execute(query).one_or_none()
     if row is None:

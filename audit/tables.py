@@ -9,18 +9,19 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, 
 
 from foundation.tables import FONDS, ID, metadata
 
-# The tree's state: `frontier` is tlog.merkle.Frontier.to_bytes(); `epoch` counts the admitted restorations, the first life is 1.
+# The tree's state: `frontier` is tlog.merkle.Frontier.to_bytes(). `epoch` is 1 in the log's first life; admitting a restored database
+# begins another, numbered by the second of its admission (audit.restoring).
 log_heads = Table(
     "log_heads",
     metadata,
     Column("fonds", FONDS, primary_key=True),
     Column("size", BigInteger, nullable=False),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("frontier", LargeBinary, nullable=False),
 )
 
-# `body` is the truth; the columns before it are copies of its members, to ask by. `case_id` is the case an entry is about when it is about one.
+# `body` is the truth; the columns before it are copies of its members, to ask by. `case_id` is the case of an entry about one case.
 log_entries = Table(
     "log_entries",
     metadata,
@@ -90,7 +91,7 @@ log_checkpoints = Table(
     metadata,
     Column("fonds", FONDS, primary_key=True),
     Column("size", BigInteger, primary_key=True, autoincrement=False),
-    Column("epoch", Integer, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("note", LargeBinary, nullable=False),
     Column("signed_ms", BigInteger, nullable=False),

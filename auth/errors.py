@@ -45,6 +45,14 @@ class FactorMissing(ArchiveError):
     en = "Your post requires a second factor: enrol one first."
 
 
+class SecretWrong(ArchiveError):
+    """The present secret, asked for again inside a session, is wrong or can no longer be tried."""
+
+    code = "secret-wrong"
+    zh = "原口令不正确，或尝试次数过多。"
+    en = "The present secret is wrong, or was tried too often."
+
+
 class FactorRefused(ArchiveError):
     """The one-time code is wrong, too old, or was used before."""
 

@@ -14,4 +14,5 @@ def insert_new(conn: Connection, table: Table, **values: Any) -> bool:
     `ON CONFLICT DO NOTHING` waits for a rival's open transaction and leaves the act's own transaction usable, unlike a broken constraint.
     """
     dialect = sqlite if conn.dialect.name == "sqlite" else postgresql
-    return conn.execute(dialect.insert(table).values(**values).on_conflict_do_nothing()).rowcount == 1
+    statement = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(table.c.fonds)
+    return conn.execute(statement).first() is not None

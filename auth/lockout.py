@@ -12,7 +12,8 @@ tries each unmarked source has left and the longer its lock. It never falls to n
 the holder on a new device gets in at the first attempt whatever others do, and a marked device never feels the pressure.
 
 A try is counted before the secret is checked and taken back when it was right: guesses sent all at once are not free. The counters are
-rows, shared by all processes; sources are stored as keyed digests bound to the account, so the rows show no addresses and no common visitors.
+rows, shared by all processes; sources are stored as keyed digests bound to the account: the rows show no address, and no two accounts'
+rows can be matched.
 """
 
 from __future__ import annotations
@@ -104,9 +105,9 @@ def take_try(unit: Unit, account_id: str, source: Source, policy: AuthPolicy, *,
             last_ms=now,
             locked_until_ms=0,
         )
-    everyone, _ = _read(unit.conn, unit.fonds, account_id, source.everyone, now, _DAY)
+    everyone, _, everyone_last = _read(unit.conn, unit.fonds, account_id, source.everyone, now, _DAY)
     tries, lock = _allowance(everyone, policy, marked=source.marked)
-    failures, locked_until = _read(unit.conn, unit.fonds, account_id, source.digest, now, lock)
+    failures, locked_until, last = _read(unit.conn, unit.fonds, account_id, source.digest, now, lock)
     if locked_until > now:
         allowed, failures_now = False, failures
     else:
@@ -115,8 +116,8 @@ def take_try(unit: Unit, account_id: str, source: Source, policy: AuthPolicy, *,
         allowed = failures_now == 0 or failures_now < tries
         failures_now += int(allowed)
         locked_until = now + lock // timedelta(milliseconds=1) if failures_now >= tries else 0
-    _write(unit, account_id, source.digest, failures_now, now if allowed else None, locked_until)
-    _write(unit, account_id, source.everyone, everyone + int(allowed and not source.marked), now if allowed else None, 0)
+    _write(unit, account_id, source.digest, failures_now, now if allowed else last, locked_until)
+    _write(unit, account_id, source.everyone, everyone + int(allowed and not source.marked), now if allowed else everyone_last, 0)
     return allowed
 
 
@@ -130,6 +131,17 @@ def give_back(unit: Unit, account_id: str, source: Source) -> None:
             .values(failures=sign_in_failures.c.failures - 1)
         )
     unit.conn.execute(delete(sign_in_failures).where(*row, sign_in_failures.c.source_digest == source.digest))
+
+
+def return_try(unit: Unit, account_id: str, source: Source) -> None:
+    """Uncount one try that was taken but never checked, because the machine was too busy to."""
+    row = (sign_in_failures.c.fonds == unit.fonds, sign_in_failures.c.account_id == account_id, sign_in_failures.c.failures > 0)
+    for digest in (source.digest,) if source.marked else (source.everyone, source.digest):
+        unit.conn.execute(
+            update(sign_in_failures)
+            .where(*row, sign_in_failures.c.source_digest == digest)
+            .values(failures=sign_in_failures.c.failures - 1, locked_until_ms=0)
+        )
 
 
 def is_locked(conn: Connection, fonds: str, account_id: str, *, at: datetime) -> bool:
@@ -174,18 +186,18 @@ def _allowance(pressure: int, policy: AuthPolicy, *, marked: bool) -> tuple[int,
     return tries, lock
 
 
-def _read(conn: Connection, fonds: str, account_id: str, digest: bytes, now: int, memory: timedelta) -> tuple[int, int]:
-    """(failures still remembered, locked until) of a row, which stays locked until the transaction ends."""
+def _read(conn: Connection, fonds: str, account_id: str, digest: bytes, now: int, memory: timedelta) -> tuple[int, int, int]:
+    """(failures still remembered, locked until, last failure) of a row, which stays locked until the transaction ends."""
     row = conn.execute(
         select(sign_in_failures)
         .where(sign_in_failures.c.fonds == fonds, sign_in_failures.c.account_id == account_id, sign_in_failures.c.source_digest == digest)
         .with_for_update()
     ).one()
     forgotten = row.last_ms < now - memory // timedelta(milliseconds=1) and row.locked_until_ms <= now
-    return (0, 0) if forgotten else (row.failures, row.locked_until_ms)
+    return (0, 0, row.last_ms) if forgotten else (row.failures, row.locked_until_ms, row.last_ms)
 
 
-def _write(unit: Unit, account_id: str, digest: bytes, failures: int, last_ms: int | None, locked_until_ms: int) -> None:
+def _write(unit: Unit, account_id: str, digest: bytes, failures: int, last_ms: int, locked_until_ms: int) -> None:
     unit.conn.execute(
         update(sign_in_failures)
         .where(
@@ -193,5 +205,5 @@ def _write(unit: Unit, account_id: str, digest: bytes, failures: int, last_ms: i
             sign_in_failures.c.account_id == account_id,
             sign_in_failures.c.source_digest == digest,
         )
-        .values(failures=failures, locked_until_ms=locked_until_ms, last_ms=last_ms or sign_in_failures.c.last_ms)
+        .values(failures=failures, locked_until_ms=locked_until_ms, last_ms=last_ms)
     )

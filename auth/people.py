@@ -18,6 +18,7 @@ from foundation.errors import Fault, InvalidInput
 from foundation.ids import new_id
 from foundation.uow import Unit
 
+_FONDS = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{1,63}")
 
 
@@ -151,8 +152,11 @@ def account(conn: Connection, fonds: str, account_id: str, *, lock: bool = False
 
 
 def account_of_login(conn: Connection, fonds: str, login: str) -> Account | None:
-    """The account with that login, whatever its state, or None."""
-    row = conn.execute(select(accounts).where(accounts.c.fonds == fonds, accounts.c.login == normal_login(login))).first()
+    """The account with that login, whatever its state, or None; any text may be asked for, at the price of one look-up."""
+    wanted = normal_login(login)
+    if _LOGIN.fullmatch(wanted) is None or _FONDS.fullmatch(fonds) is None:
+        wanted = fonds = ""
+    row = conn.execute(select(accounts).where(accounts.c.fonds == fonds, accounts.c.login == wanted)).first()
     return None if row is None else _account(row)
 
 

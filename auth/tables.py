@@ -164,6 +164,7 @@ sessions = Table(
     Column("client_id", ID, nullable=True),
     Column("token_digest", LargeBinary(32), nullable=True),
     ForeignKeyConstraint(["fonds", "account_id"], ["accounts.fonds", "accounts.account_id"], name="fk_sessions_account"),
+    ForeignKeyConstraint(["fonds", "client_id"], ["service_clients.fonds", "service_clients.client_id"], name="fk_sessions_client"),
     CheckConstraint("assurance IN (1, 2)", name="known_assurance"),
     Index("ix_sessions_account", "fonds", "account_id"),
 )

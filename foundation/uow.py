@@ -232,11 +232,11 @@ class UnitOfWork:
             self._sequencer(conn, fonds, by_fonds[fonds])
 
 
-class _CommitFailed(Exception):  # noqa: N818  a state of the transaction, never shown to a caller
+class _CommitFailed(Exception):
     """The commit itself failed. It may have taken effect (a connection lost after it was sent), so nothing is run again."""
 
 
-class _RolledBack(Exception):  # noqa: N818  not an error: it carries "take this transaction back" out of the with block
+class _RolledBack(Exception):
     """Leaves the transaction's block so that it rolls back."""
 
 

@@ -80,7 +80,7 @@ CEILING: Mapping[str, frozenset[str]] = {
         {
             action
             for action, about in ACTIONS.items()
-            if about == "fonds" and not action.startswith(("deposit.", "receipt.")) or action == "grant.revoke"
+            if (about == "fonds" and not action.startswith(("deposit.", "receipt."))) or action == "grant.revoke"
         }
     ),
     "business": frozenset(ACTIONS),

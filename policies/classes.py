@@ -1,4 +1,4 @@
-"""Field classes: which class each field belongs to, which classes are plain facts, what caps a text, and what may never stand beside what."""
+"""Field classes: which class each field belongs to, which are plain facts, what caps a text, and what may never stand beside what."""
 
 from __future__ import annotations
 
@@ -80,8 +80,11 @@ class Classes:
     beside: tuple[Beside, ...]
 
     def class_of(self, path: str, named: str | None = None) -> str | None:
-        """The class written here, else the one the field itself names (an overlay's field), if that class exists."""
-        return self.fields.get(path) or (named if named in self.by_code else None)
+        """The class written here, else the one the field itself names, if that class exists; where the two differ, none."""
+        written = self.fields.get(path)
+        if written is not None:
+            return written if named in {None, written} else None
+        return named if named in self.by_code else None
 
     def class_of_field(self, field: FieldShape) -> str | None:
         """`class_of`, and None too for a sealed or masked field in a plain class: a slip there must hide, not show."""
@@ -111,7 +114,7 @@ def load(sources: Mapping[str, Any]) -> Classes:
         levels.refuse("a level is both capped and uncapped")
     levels.done()
     fields = root.table("fields")
-    mapping = {path: fields.one_of(path, CLASSES) for path in fields.keys()}
+    mapping = {path: fields.one_of(path, CLASSES) for path in fields}
     beside = tuple(_beside(row) for row in root.rows("beside"))
     root.done()
     for rule in beside:
@@ -154,12 +157,14 @@ def _beside(row: Shape) -> Beside:
 
 
 def check(classes: Classes, fields: Iterable[FieldShape]) -> None:
-    """Hold the partition against the catalogue: no class for a field that does not exist, and plain means plain."""
+    """Hold the partition against the catalogue: every path exists, both name the same class, and plain means plain."""
     known = {field.path: field for field in fields}
     for path in classes.fields:
         if path not in known:
             raise RulebookRefused(file="classes", where=path, rule="is not a field of the catalogue")
     for path, field in known.items():
+        if path in classes.fields and field.field_class not in {None, classes.fields[path]}:
+            raise RulebookRefused(file="classes", where=path, rule="the catalogue names another class")
         code = classes.class_of(path, field.field_class)
         if code is not None and classes.by_code[code].plain and not is_plain(field):
             raise RulebookRefused(file="classes", where=path, rule="a sealed or masked field cannot be of a plain class")

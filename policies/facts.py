@@ -15,7 +15,7 @@ from auth.principal import PostHeld, Principal
 from policies.level import Level
 
 Protection = Literal["normal", "high"]
-Status = Literal["draft", "pending", "approved", "refused", "withdrawn", "lapsed"]
+Status = Literal["pending", "approved", "refused", "withdrawn", "lapsed"]
 Verdict = Literal["approve", "refuse"]
 
 NOBODY: frozenset[str] = frozenset()
@@ -35,6 +35,11 @@ class WallFacts:
     resolved: bool
     named_persons: frozenset[str] = NOBODY
 
+    @property
+    def closed(self) -> bool:
+        """Open to named persons only: unresolved, or resolved to nobody at all. This is what a store keeps for its searches."""
+        return not self.resolved or not (self.accused_person_ids or self.accused_unit_codes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFacts:
@@ -44,7 +49,7 @@ class CaseFacts:
     a later version corrects this one, so that grants for it are dead (a supplement leaves it False). `conflicted_ids` are persons with a
     declared conflict of interest (art. 28, 回避). `hold_cap` is the highest level any view may have while a hold on access stands:
     MASKED shuts every clear opening, WITHHELD shuts the case.
-    An accusation without `wall` counts as unresolved with nobody named.
+    An accusation without `wall` counts as closed with nobody named.
     """
 
     fonds: str
@@ -101,7 +106,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFacts:
-    """A grant as stored. Whether it is one at this moment is computed (`request_state.grant_status`), never stored."""
+    """A grant as stored. Whether it is one at this moment is computed (`grant_state.status`), never stored."""
 
     grant_id: str
     request_id: str
@@ -120,7 +125,7 @@ class GrantFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """One approver's act. `approved` is what this approver leaves (None when refusing). `standing_for` names the person a deputy stands for."""
+    """One approver's act. `approved` is what this approver leaves (None when refusing); `standing_for` whom a deputy stands for."""
 
     stage: int
     person_id: str
@@ -165,24 +170,29 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonFacts:
-    """Somebody who might approve: active accounts of persons with the posts held now. `standing_for` is the place of deputies."""
+    """Somebody who might approve, with all posts held now; `acting_role` narrows which of them count as an approver's.
+
+    `standing_for` is the place of deputies (代批): nobody stands for anybody yet, and a value there makes the person ineligible.
+    """
 
     person_id: str | None
     fonds: str
     kind: Literal["person", "service"]
     posts: tuple[PostHeld, ...]
     active: bool
+    acting_role: str | None = None
     standing_for: str | None = None
 
     @classmethod
     def of(cls, principal: Principal) -> PersonFacts:
-        """The principal as an approver: the posts of the role acted in, and no other."""
+        """The principal as an approver, in the role acted in; the wall still looks at all posts."""
         return cls(
             person_id=principal.person_id,
             fonds=principal.fonds,
             kind=principal.kind,
-            posts=principal.posts_of(principal.role),
+            posts=principal.posts,
             active=True,
+            acting_role=principal.role,
         )
 
 

@@ -1,4 +1,4 @@
-"""The access matrix: role x field class (cells), role x action (rights), role x relation, role x trail. Every cell is written or the load fails."""
+"""The access matrix: role x field class (cells), x action (rights), x relation, x trail. Every cell is written or the load fails."""
 
 from __future__ import annotations
 

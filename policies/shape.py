@@ -28,6 +28,10 @@ class Shape:
         """Refuse the file, naming the place and the rule broken."""
         raise RulebookRefused(file=self.file, where=".".join(part for part in (self.where, key) if part) or "(root)", rule=rule)
 
+    def __iter__(self) -> Iterator[str]:
+        """The keys, in the order of the file."""
+        return iter(tuple(self._value))
+
     def keys(self) -> tuple[str, ...]:
         return tuple(self._value)
 
@@ -90,7 +94,7 @@ class Shape:
     def tables(self, key: str) -> Iterator[tuple[str, Shape]]:
         """The sub-tables of `key` by name."""
         inner = self.table(key)
-        for name in inner.keys():
+        for name in inner:
             yield name, inner.table(name)
 
     def rows(self, key: str) -> tuple[Shape, ...]:

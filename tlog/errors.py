@@ -4,10 +4,7 @@ import re
 
 
 class TlogError(Exception):
-    """Root of the tree. `code` is the class name in kebab case; `text` is "Chinese / English", filled with the evidence.
-
-    Evidence is safe to print: paths within the log, sizes, hashes, key and log names, never an entry.
-    """
+    """Root of the tree. `code` is the class name in kebab case, `text` Chinese / English. `evidence` is safe to print: never an entry."""
 
     code = "tlog-error"
     text = "日志校验失败 / the log failed verification"
@@ -19,16 +16,8 @@ class TlogError(Exception):
         super().__init__()
         self.evidence = evidence
 
-    @property
-    def zh(self) -> str:
-        return self.text.partition(" / ")[0].format_map(self.evidence)
-
-    @property
-    def en(self) -> str:
-        return self.text.partition(" / ")[2].format_map(self.evidence)
-
     def __str__(self) -> str:
-        return f"{self.zh} / {self.en}"
+        return self.text.format_map(self.evidence)
 
 
 class Malformed(TlogError):
@@ -75,12 +64,8 @@ class FileUnreadable(TlogError):
     text = "无法读取文件：{path}（{reason}） / file cannot be read: {path} ({reason})"
 
 
-class FileWidthWrong(TlogError):
-    text = "文件宽度不符：{path}，{reason} / file has the wrong width: {path}, {reason}"
-
-
 class FileDiffers(TlogError):
-    text = "文件与由条目重算的结果不符：{path}，自字节 {byte} 起 / file is not what the entries give: {path}, from byte {byte} on"
+    text = "文件与由条目重算的结果不符：{path}，{reason} / file is not what the entries give: {path}, {reason}"
 
 
 class FileBeyondCheckpoint(TlogError):
@@ -88,7 +73,3 @@ class FileBeyondCheckpoint(TlogError):
         "文件超出检查点大小 {size}，不受其签名保护：{path}（日志被回退，或复制时仍在增长） / file lies beyond the checkpoint's size {size},"
         " where its signature does not reach: {path} (the log was rolled back, or was growing while it was copied)"
     )
-
-
-class FileStray(TlogError):
-    text = "不是日志文件的路径：{path} / not the path of a file of a log: {path}"

@@ -1,7 +1,6 @@
 """The Merkle tree of RFC 6962 section 2.1 (the same tree in RFC 9162 section 2.1).
 
-Hashes are 32-byte `bytes`. MTH(D[n]) is the hash of the tree over n leaves; a tree of more than one leaf splits at the
-largest power of two strictly below n. Every check raises a named error; none returns a bool.
+Hashes are 32 `bytes`; MTH(D[n]) is the root over n leaves. Every check raises a named error; none returns a bool.
 """
 
 import hashlib
@@ -54,10 +53,9 @@ def split(hashes: bytes) -> list[bytes]:
 
 
 class Frontier:
-    """A tree as one hash per set bit of its size, the largest perfect subtree first. Appends in place; a copy costs 63 references at most."""
+    """A tree as one hash per set bit of its size, the largest perfect subtree first. Appends in place; copies are cheap."""
 
     __slots__ = ("_peaks", "size")
-    __hash__ = None  # type: ignore[assignment]  # a value that changes
 
     def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
         self.size = size
@@ -96,9 +94,6 @@ class Frontier:
         if size > MAX_SIZE or len(data) != 8 + HASH_SIZE * size.bit_count():
             raise Malformed(what="frontier", rule="8 bytes of size, then 32 bytes for each of its set bits")
         return cls(size, split(data[8:]))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Frontier) and self.to_bytes() == other.to_bytes()
 
 
 def _fold(peaks: Sequence[bytes]) -> bytes:
@@ -169,20 +164,19 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
     """Check that the new tree begins with all of the old one (RFC 9162 section 2.1.4.2). RolledBack, ConsistencyFailed."""
     if old_size > new_size:
         raise RolledBack(old=old_size, new=new_size)
-    reason = f"{len(path)} hashes do not lead to {old_root.hex()} and {new_root.hex()}"
+    failed = ConsistencyFailed(old=old_size, new=new_size, reason=f"{len(path)} hashes: {old_root.hex()} -> {new_root.hex()}")
     if old_size in {0, new_size}:
-        if path or (old_size == new_size and old_root != new_root) or (old_size == 0 and old_root != EMPTY_ROOT):
-            raise ConsistencyFailed(old=old_size, new=new_size, reason=reason)
+        if path or old_root != (new_root if old_size else EMPTY_ROOT) or (new_size == 0 and new_root != EMPTY_ROOT):
+            raise failed
         return
-    node, last, hashes = old_size - 1, new_size - 1, list(path)
+    node, last = old_size - 1, new_size - 1
     while node & 1:  # up to the old tree's last perfect subtree, where both computations start
         node, last = node >> 1, last >> 1
-    if node == 0:  # that is all of the old tree, so the proof leaves its root out
-        hashes.insert(0, old_root)
+    hashes = list(path) if node else [old_root, *path]  # node 0: that is all of the old tree, and the proof leaves its root out
     old = new = hashes[0] if hashes else b""
     for sibling in hashes[1:]:
         if last == 0:
-            raise ConsistencyFailed(old=old_size, new=new_size, reason=reason)
+            raise failed
         if node & 1 or node == last:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
             while node and not node & 1:
@@ -191,4 +185,4 @@ def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: 
             new = node_hash(new, sibling)
         node, last = node >> 1, last >> 1
     if last or old != old_root or new != new_root:
-        raise ConsistencyFailed(old=old_size, new=new_size, reason=reason)
+        raise failed

@@ -1,13 +1,13 @@
 """Tiles and entry bundles (c2sp.org/tlog-tiles): where they lie, what is in them, and hashes read from them."""
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tlog.errors import BundleMalformed, FileMissing, FileStray, FileWidthWrong, RangeInvalid
-from tlog.merkle import HASH_SIZE, LEAF_PREFIX, perfect_root, range_root
+from tlog.errors import FileDiffers, FileMissing, Malformed, RangeInvalid
+from tlog.merkle import HASH_SIZE, LEAF_PREFIX, HashSource, perfect_root, range_root
 
 TILE_WIDTH = 256
 MAX_ENTRY = 0xFFFF
@@ -18,7 +18,6 @@ Read = Callable[[str], bytes]
 """A path within the log ("tile/0/000") -> its bytes; FileNotFoundError where there is none."""
 
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]{1,3}))?", re.ASCII)
-_KEPT_TILES = 64
 
 
 class Tile(NamedTuple):
@@ -40,13 +39,13 @@ class Tile(NamedTuple):
 
     @classmethod
     def parse(cls, path: str) -> Self:
-        """Inverse of `path`, for exactly the spellings it makes. FileStray."""
+        """Inverse of `path`, for exactly the spellings it makes. Malformed."""
         if match := _PATH.fullmatch(path):
             level, groups, width = match.groups(default="256")
             tile = cls(ENTRIES if level == "entries" else int(level), int(groups.replace("/", "").replace("x", "")), int(width))
             if tile.path() == path and tile.level < 64 and tile.width > 0:
                 return tile
-        raise FileStray(path=path)
+        raise Malformed(what="tile path", rule=repr(path))
 
 
 def width_at(level: int, n: int, size: int) -> int:
@@ -55,7 +54,7 @@ def width_at(level: int, n: int, size: int) -> int:
 
 
 def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
-    """Hash tiles to write when a published tree grows: those that became full, and the new partial ones; from size 0 all of them."""
+    """Hash tiles to write when a published tree grows, those now full and the new partial ones. Bundles are cut like level 0."""
     level = 0
     while hashes := new_size >> (8 * level):
         before = old_size >> (8 * level)
@@ -65,23 +64,18 @@ def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
         level += 1
 
 
-def bundles_between(old_size: int, new_size: int) -> Iterator[Tile]:
-    """Entry bundles to write when a published tree grows."""
-    return (Tile(ENTRIES, n, width) for level, n, width in tiles_between(old_size, new_size) if level == 0)
-
-
 def encode_bundle(entries: Iterable[bytes]) -> bytes:
-    """uint16 big-endian length || entry, for at most 256 entries of at most 65,535 bytes. BundleMalformed."""
+    """uint16 big-endian length || entry, for at most 256 entries of at most 65,535 bytes. Malformed."""
     parts: list[bytes] = []
     for entry in entries:
         if len(entry) > MAX_ENTRY or len(parts) == 2 * TILE_WIDTH:
-            raise BundleMalformed(rule=f"at most {TILE_WIDTH} entries of at most {MAX_ENTRY} bytes")
+            raise Malformed(what="entry bundle", rule=f"at most {TILE_WIDTH} entries of at most {MAX_ENTRY} bytes")
         parts += len(entry).to_bytes(2, "big"), entry
     return b"".join(parts)
 
 
 def decode_bundle(data: bytes, width: int) -> list[bytes]:
-    """The entries of a bundle. BundleMalformed unless exactly `width` of them fill it."""
+    """The entries of a bundle. Malformed unless exactly `width` of them fill it."""
     entries, at = [], 0
     try:
         for _ in range(width):
@@ -91,12 +85,12 @@ def decode_bundle(data: bytes, width: int) -> list[bytes]:
     except IndexError:
         at = -1
     if at != len(data):
-        raise BundleMalformed(rule=f"not exactly {width} entries")
+        raise Malformed(what="entry bundle", rule=f"not exactly {width} entries")
     return entries
 
 
 def bundle_leaves(data: bytes, width: int) -> bytes:
-    """The leaf hashes of a bundle, concatenated: its level 0 tile. BundleMalformed. The verifier's inner loop."""
+    """The leaf hashes of a bundle, concatenated: its level 0 tile. Malformed. The verifier's inner loop."""
     leaves, copy = [], LEAF_PREFIX.copy
     for entry in decode_bundle(data, width):
         state = copy()
@@ -110,41 +104,32 @@ def directory_reader(directory: Path) -> Read:
     return lambda path: (directory / path).read_bytes()
 
 
-class TileSource:
-    """A `HashSource` over the tiles of a tree of `size`; keeps the last 64 tiles (at most 512 KiB).
+def tile_source(read: Read, size: int) -> HashSource:
+    """Hashes as the tiles of a tree of `size` give them; the root they lead to tells whether to trust them. FileMissing, FileDiffers."""
 
-    It returns what the tiles say: who does not trust them checks the root they lead to.
-    FileMissing, FileWidthWrong; RangeInvalid beyond the size.
-    """
-
-    def __init__(self, read: Read, size: int) -> None:
-        self._read, self._size = read, size
-        self._kept: OrderedDict[Tile, bytes] = OrderedDict()
-
-    def __call__(self, height: int, index: int) -> bytes:
-        if (index + 1) << height > self._size:
-            raise RangeInvalid(index=(index + 1) << height, size=self._size)
-        level, inner = divmod(height, 8)
-        n, place = divmod(index << inner, TILE_WIDTH)
-        tile = Tile(level, n, width_at(level, n, self._size))
-        data = self._kept[tile] = self._kept.pop(tile, b"") or self._fetch(tile)
-        if len(self._kept) > _KEPT_TILES:
-            self._kept.popitem(last=False)
-        return perfect_root(data[place * HASH_SIZE : (place + (1 << inner)) * HASH_SIZE])
-
-    def _fetch(self, tile: Tile) -> bytes:
+    @lru_cache(maxsize=64)
+    def tile(level: int, n: int) -> bytes:
         # A log may drop a partial tile once the full one is there, which begins with it.
-        for candidate in (tile, tile._replace(width=TILE_WIDTH)):
+        for width in (width_at(level, n, size), TILE_WIDTH):
             try:
-                data = self._read(candidate.path())
+                data = read(Tile(level, n, width).path())
             except FileNotFoundError:
                 continue
-            if len(data) != candidate.width * HASH_SIZE:
-                raise FileWidthWrong(path=candidate.path(), reason=f"{len(data)} bytes")
+            if len(data) != width * HASH_SIZE:
+                raise FileDiffers(path=Tile(level, n, width).path(), reason=f"{len(data)} bytes")
             return data
-        raise FileMissing(path=tile.path())
+        raise FileMissing(path=Tile(level, n, width_at(level, n, size)).path())
+
+    def hash_at(height: int, index: int) -> bytes:
+        if (index + 1) << height > size:
+            raise RangeInvalid(index=(index + 1) << height, size=size)
+        level, inner = divmod(height, 8)
+        n, place = divmod(index << inner, TILE_WIDTH)
+        return perfect_root(tile(level, n)[place * HASH_SIZE : (place + (1 << inner)) * HASH_SIZE])
+
+    return hash_at
 
 
 def root_from_tiles(size: int, read: Read) -> bytes:
-    """The root of the tree of `size` as its tiles give it. FileMissing, FileWidthWrong."""
-    return range_root(0, size, TileSource(read, size))
+    """The root of the tree of `size` as its tiles give it. FileMissing, FileDiffers."""
+    return range_root(0, size, tile_source(read, size))

@@ -1,92 +1,96 @@
 """A whole log checked offline, from nothing but its files and a verifier key that the caller has from elsewhere.
 
-`<dir>/checkpoint`, `<dir>/tile/<L>/<N>[.p/<W>]` and `<dir>/tile/entries/<N>[.p/<W>]` are recomputed from the entry bundles and compared
-byte by byte. Memory stays below a few bundles (16 MiB each at most), however long the log.
+Everything is recomputed from the entry bundles and compared byte by byte, in the memory of a few bundles (16 MiB each at most).
 """
 
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
+from tlog import errors
 from tlog.checkpoint import Checkpoint, open_checkpoint
-from tlog.errors import (
-    BundleMalformed,
-    ConsistencyFailed,
-    FileBeyondCheckpoint,
-    FileDiffers,
-    FileMissing,
-    FileStray,
-    FileUnreadable,
-    FileWidthWrong,
-    RolledBack,
-    RootMismatch,
-)
-from tlog.merkle import HASH_SIZE, Frontier, perfect_root, split
+from tlog.merkle import EMPTY_ROOT, HASH_SIZE, Frontier, perfect_root, split
 from tlog.note import MAX_NOTE_BYTES, VerifierKey
-from tlog.report import Report
 from tlog.tiles import ENTRIES, MAX_BUNDLE, TILE_WIDTH, Tile, bundle_leaves, decode_bundle, encode_bundle, width_at
 
 Progress = Callable[[int, int], None]
 """(entries checked, entries in all), called after each bundle."""
 
 
-class _Bundle(NamedTuple):
-    """A checked bundle: the root of a full one, its leaf hashes where the caller still needs them, what was compared."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A verification that found nothing wrong: `files` tiles and bundles were compared, the names `beside` were not looked at."""
 
-    root: bytes
-    leaves: bytes
+    checkpoint: Checkpoint
+    key: str
+    against: Checkpoint | None
     entry_bytes: int
     files: int
+    beside: tuple[str, ...]
+
+    def proven(self) -> list[str]:
+        log, size, old = self.checkpoint.origin, self.checkpoint.size, self.against.size if self.against else 0
+        shown = [
+            f"日志 {log} 的检查点由所给公钥签名 / the checkpoint of log {log} is signed by the key given",
+            f"由全部 {size} 条（{self.entry_bytes} 字节）重算出所签树根 / all {size} entries give the signed root",
+            f"树根 / root: {self.checkpoint.root.hex()}",
+            f"{self.files} 个瓦片与条目包逐字节相符 / {self.files} tiles and bundles agree byte by byte",
+            f"前 {old} 条与先前检查点一致，此后只有追加 / the first {old} entries are as at the earlier checkpoint, the rest was appended",
+        ]
+        return shown if self.against else shown[:-1]
+
+    def unproven(self) -> list[str]:
+        rewritten = "not compared with an earlier checkpoint (--against): the key's holder could have rewritten history and re-signed it"
+        lines = [
+            f"未与先前检查点（--against）比对，密钥持有者可能已改写历史并重签 / {rewritten}",
+            "所记是否属实、应记是否都已记入 / whether what is recorded is true, and whether all that happened was recorded",
+            "他人是否见过另一份检查点，须比对 / whether others were shown another checkpoint: compare theirs, or a witness's",
+            f"第 {self.checkpoint.size} 条以后的记录 / anything after these {self.checkpoint.size} entries",
+            f"目录中未检查的其他文件 / other files there, not looked at: {', '.join(map(repr, self.beside[:10]))}",
+        ]
+        return lines[1 if self.against else 0 : None if self.beside else -1]
+
+    def __str__(self) -> str:
+        proven, unproven = ("".join(f"  - {line}\n" for line in lines) for lines in (self.proven(), self.unproven()))
+        return f"校验通过 / verified\n公钥 / key: {self.key}\n已证明 / proven:\n{proven}未能证明 / not proven:\n{unproven}"
 
 
 def verify_export(
-    directory: Path,
-    key: VerifierKey,
-    *,
-    origin: str | None = None,
-    against: bytes | None = None,
-    progress: Progress | None = None,
-    processes: int = 1,
+    directory: Path, key: VerifierKey, *, against: bytes | None = None, progress: Progress = lambda _n, _size: None, processes: int = 1
 ) -> Report:
-    """Check everything in `directory` under `key`; `against` is an older checkpoint (a signed note of the same log and key).
+    """Check `checkpoint`, `tile/<L>/<N>[.p/<W>]` and `tile/entries/<N>[.p/<W>]` in `directory` under the key of the log.
 
-    Returns what was checked and what stays unproven; raises the first TlogError found, files named by their path in the log.
+    `against` is an older checkpoint, a note of the same log and key. Raises the first TlogError found, files named as above.
     """
-    checkpoint = open_checkpoint(_read(directory, "checkpoint", MAX_NOTE_BYTES), key, origin)
-    old = None if against is None else open_checkpoint(against, key, checkpoint.origin)
-    if old and old.size > checkpoint.size:
-        raise RolledBack(old=old.size, new=checkpoint.size)
-    for tile in _tiles_present(directory):
-        if tile.width > width_at(tile.level, tile.n, checkpoint.size):
-            raise FileBeyondCheckpoint(path=tile.path(), size=checkpoint.size)
-    tree, upper, entry_bytes, files = Frontier(), _UpperTiles(directory, checkpoint.size), 0, 0
-    old_root = tree.root()
-    boundary = old.size // TILE_WIDTH if old else -1
-    for n, bundle in enumerate(_bundles(directory, checkpoint.size, boundary, processes)):
-        if old and n == boundary:
-            old_root = _extended(tree, split(bundle.leaves)[: old.size % TILE_WIDTH]).root()
-        if bundle.root:
-            tree.append(bundle.root, height=8)
-            upper.add(1, bundle.root)
+    checkpoint = open_checkpoint(_read(directory, "checkpoint", MAX_NOTE_BYTES), key)
+    size, old = checkpoint.size, None if against is None else open_checkpoint(against, key)
+    if old and old.size > size:
+        raise errors.RolledBack(old=old.size, new=size)
+    _survey(directory, size)
+    tree, upper, bytes_read, files, old_root = Frontier(), [b""] * 8, 0, 0, EMPTY_ROOT
+    boundary, rest = divmod(old.size, TILE_WIDTH) if old else (-1, 0)
+    for n, (leaves, root, bundle_bytes, bundle_files) in enumerate(_bundles(directory, size, processes)):
+        if n == boundary:
+            old_root = tree.extended(split(leaves)[:rest]).root()
+        if root:
+            tree.append(root, height=8)
+            files += _raise_tiles(directory, upper, 1, n, root)
         else:
-            tree = _extended(tree, split(bundle.leaves))
-        entry_bytes, files = entry_bytes + bundle.entry_bytes, files + bundle.files
-        if progress:
-            progress(tree.size, checkpoint.size)
-    upper.finish()
+            tree = tree.extended(split(leaves))
+        bytes_read, files = bytes_read + bundle_bytes, files + bundle_files
+        progress(tree.size, size)
+    for level, hashes in enumerate(upper):
+        if hashes:
+            files += _compare(directory, Tile(level, size >> 8 * (level + 1), len(hashes) // HASH_SIZE), hashes)
     if tree.root() != checkpoint.root:
-        raise RootMismatch(size=checkpoint.size, found=tree.root().hex(), signed=checkpoint.root.hex())
-    if old and old.size == checkpoint.size:
-        old_root = tree.root()
-    if old and old_root != old.root:
-        reason = f"the first {old.size} entries give {old_root.hex()}, signed was {old.root.hex()}"
-        raise ConsistencyFailed(old=old.size, new=checkpoint.size, reason=reason)
-    beside = tuple(sorted(set(os.listdir(directory)) - {"checkpoint", "tile"}))
-    return Report(checkpoint, str(key), old, entry_bytes, files + upper.files, beside)
+        raise errors.RootMismatch(size=size, found=tree.root().hex(), signed=checkpoint.root.hex())
+    if old and old.root != (tree.root() if old.size == size else old_root):
+        raise errors.ConsistencyFailed(old=old.size, new=size, reason=f"root signed then: {old.root.hex()}")
+    beside = {path.name for path in directory.iterdir()} - {"checkpoint", "tile"}
+    return Report(checkpoint, str(key), old, bytes_read, files, tuple(sorted(beside)))
 
 
 def _read(directory: Path, path: str, limit: int) -> bytes:
@@ -94,101 +98,62 @@ def _read(directory: Path, path: str, limit: int) -> bytes:
         with (directory / path).open("rb") as file:
             return file.read(limit + 1)
     except FileNotFoundError as error:
-        raise FileMissing(path=path) from error
+        raise errors.FileMissing(path=path) from error
     except OSError as error:
-        raise FileUnreadable(path=path, reason=error.strerror or type(error).__name__) from error
+        raise errors.FileUnreadable(path=path, reason=str(error.strerror)) from error
 
 
-def _compare(directory: Path, tile: Tile, expected: bytes) -> None:
-    path = tile.path()
-    found = _read(directory, path, len(expected))
-    if found != expected:
-        if len(found) != len(expected):
-            raise FileWidthWrong(path=path, reason=f"{len(found)} bytes instead of {len(expected)}")
-        raise FileDiffers(path=path, byte=len(os.path.commonprefix([found, expected])))
+def _survey(directory: Path, size: int) -> None:
+    """Look at every name below `tile`: only what a log of `size` holds may lie there. Malformed, FileBeyondCheckpoint."""
+    for folder, folders, files in os.walk(directory / "tile"):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]  # the walk does not enter them
+        for name in files + links:
+            tile = Tile.parse((Path(folder) / name).relative_to(directory).as_posix())
+            if tile.width > width_at(tile.level, tile.n, size):
+                raise errors.FileBeyondCheckpoint(path=tile.path(), size=size)
 
 
-def _compare_older(directory: Path, tile: Tile, first: Callable[[int], bytes]) -> int:
-    """Partial tiles of earlier sizes may stay beside a tile: each is its first hashes or entries. How many were there."""
-    folder = os.path.dirname(tile._replace(width=1).path())
-    try:
-        widths = {int(name) for name in os.listdir(directory / folder)} - {tile.width}
-    except FileNotFoundError:
-        return 0
-    for width in sorted(widths):
-        _compare(directory, tile._replace(width=width), first(width))
+def _compare(directory: Path, tile: Tile, data: bytes) -> int:
+    """Compare a tile or bundle, and older partial ones left beside it, which are its first part. How many files they were."""
+    folder = (directory / tile._replace(width=1).path()).parent
+    widths = {tile.width} | ({int(path.name) for path in folder.iterdir() if path.is_file()} if folder.is_dir() else set())
+    bundled = tile.level == ENTRIES  # whose own file is where the data came from
+    for width in sorted(widths - {tile.width} if bundled else widths, reverse=True):
+        path = tile._replace(width=width).path()
+        expected = encode_bundle(decode_bundle(data, tile.width)[:width]) if bundled else data[: width * HASH_SIZE]
+        found = _read(directory, path, len(expected))
+        if found != expected:
+            at = next((at for at, (a, b) in enumerate(zip(found, expected, strict=False)) if a != b), len(found))
+            raise errors.FileDiffers(path=path, reason=f"byte {at}; {len(found)}/{len(expected)} bytes")
     return len(widths)
 
 
-def _check_tile(directory: Path, tile: Tile, hashes: bytes) -> int:
-    _compare(directory, tile, hashes)
-    return 1 + _compare_older(directory, tile, lambda width: hashes[: width * HASH_SIZE])
+def _raise_tiles(directory: Path, upper: list[bytes], level: int, n: int, hash_: bytes) -> int:
+    """Take the n-th hash of a level; compare the tile it fills, whose root goes one level up. How many files were compared."""
+    upper[level] += hash_
+    if n % TILE_WIDTH != TILE_WIDTH - 1:
+        return 0
+    hashes, upper[level] = upper[level], b""
+    files = _compare(directory, Tile(level, n // TILE_WIDTH), hashes)
+    return files + _raise_tiles(directory, upper, level + 1, n // TILE_WIDTH, perfect_root(hashes))
 
 
-def _check_bundle(directory: Path, size: int, keep: int, n: int) -> _Bundle:
-    """Hash bundle n and compare the level 0 tile and everything older beside both; runs in worker processes too."""
+def _bundles(directory: Path, size: int, processes: int) -> Iterator[tuple[bytes, bytes, int, int]]:
+    check, numbers = partial(_check_bundle, directory, size), range(-(-size // TILE_WIDTH))
+    if processes < 2 or len(numbers) < processes:
+        yield from map(check, numbers)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap(check, numbers, chunksize=16)
+
+
+def _check_bundle(directory: Path, size: int, n: int) -> tuple[bytes, bytes, int, int]:
+    """Hash bundle n and compare its level 0 tile; its leaf hashes, its root if full, the bytes of its entries, files compared."""
     tile = Tile(ENTRIES, n, width_at(ENTRIES, n, size))
     data = _read(directory, tile.path(), MAX_BUNDLE)
     try:
         leaves = bundle_leaves(data, tile.width)
-    except BundleMalformed as error:
-        raise FileWidthWrong(path=tile.path(), reason=str(error.evidence["rule"])) from error
-    files = 1 + _compare_older(directory, tile, lambda width: encode_bundle(decode_bundle(data, tile.width)[:width]))
-    files += _check_tile(directory, tile._replace(level=0), leaves)
-    full = tile.width == TILE_WIDTH
-    return _Bundle(perfect_root(leaves) if full else b"", leaves if not full or n == keep else b"", len(data) - 2 * tile.width, files)
-
-
-def _bundles(directory: Path, size: int, keep: int, processes: int) -> Iterator[_Bundle]:
-    count, check = -(-size // TILE_WIDTH), partial(_check_bundle, directory, size, keep)
-    with ExitStack() as stack:
-        if processes > 1 and count > processes:
-            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
-            yield from pool.imap(check, range(count), chunksize=16)
-        else:
-            yield from map(check, range(count))
-
-
-def _tiles_present(directory: Path) -> Iterator[Tile]:
-    """Every file below `tile`, as coordinates. FileStray for a name no log gives to a file."""
-    folders = ["tile"] if (directory / "tile").exists() else []
-    while folders:
-        folder = folders.pop()
-        with os.scandir(directory / folder) as children:
-            for child in children:
-                if child.is_dir(follow_symlinks=False):
-                    folders.append(f"{folder}/{child.name}")
-                elif child.is_file():
-                    yield Tile.parse(f"{folder}/{child.name}")
-                else:
-                    raise FileStray(path=f"{folder}/{child.name}")
-
-
-def _extended(tree: Frontier, leaf_hashes: list[bytes]) -> Frontier:
-    longer = tree.copy()
-    longer.extend(leaf_hashes)
-    return longer
-
-
-class _UpperTiles:
-    """Tiles of level 1 and above, compared as soon as the hashes below have filled them."""
-
-    def __init__(self, directory: Path, size: int) -> None:
-        self._directory, self._size, self.files = directory, size, 0
-        self._open: dict[int, bytes] = {}
-        self._closed: dict[int, int] = {}
-
-    def add(self, level: int, hash_: bytes) -> None:
-        self._open[level] = self._open.get(level, b"") + hash_
-        if len(self._open[level]) == TILE_WIDTH * HASH_SIZE:
-            self.add(level + 1, perfect_root(self._close(level)))
-
-    def finish(self) -> None:
-        for level in list(self._open):
-            self._close(level)
-
-    def _close(self, level: int) -> bytes:
-        n, hashes = self._closed.get(level, 0), self._open.pop(level)
-        self.files += _check_tile(self._directory, Tile(level, n, len(hashes) // HASH_SIZE), hashes)
-        self._closed[level] = n + 1
-        return hashes
+    except errors.Malformed as error:
+        raise errors.FileDiffers(path=tile.path(), reason=str(error.evidence["rule"])) from error
+    files = _compare(directory, tile._replace(level=0), leaves) + _compare(directory, tile, data)
+    return leaves, perfect_root(leaves) if tile.width == TILE_WIDTH else b"", len(data) - 2 * tile.width, files

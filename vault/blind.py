@@ -1,6 +1,7 @@
 """Blind indexes: find a person by exact name, ID number or phone without storing anything that shows them.
 
-tag = first 16 bytes of HMAC(key of fonds, field class and generation, normalised value). Equality only. The keys live in the key ring,
+tag = first 16 bytes of HMAC(key of fonds, field class and generation, field path | normalised value). Equality only, and only
+within one field: the tags do not tell that a petitioner here has the name of an accused there. The keys live in the key ring,
 apart from the database, so a thief of the database cannot try ID numbers against the tags. While a new generation is being built
 both answer: new tags are written with the newest, a search asks for all.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from vault.normalise import NORMALISERS
+from vault.sealed import prefixed
 from vault.suites import Suite, suite_by_id
 
 TAG_SIZE: Final = 16
@@ -34,10 +36,10 @@ class BlindKey:
         self.generation = generation
         self._keyed = suite.keyed(secret)
 
-    def tag(self, normalised: str) -> Tag:
-        """Return the tag of a value that is already in its normal form."""
+    def tag(self, path: str, normalised: str) -> Tag:
+        """Return the tag of a value of one field that is already in its normal form."""
         mac = self._keyed.copy()
-        mac.update(normalised.encode())
+        mac.update(prefixed(path.encode()) + normalised.encode())
         return Tag(self.generation, mac.finalize()[:TAG_SIZE])
 
     def __repr__(self) -> str:
@@ -61,15 +63,15 @@ class BlindIndex:
         self._keys = keys
         self._fonds = fonds
 
-    def tag(self, field_class: str, value: str) -> Tag | None:
-        """Return the tag to store; None where nothing is left of the value once normalised."""
+    def tag(self, field_class: str, path: str, value: str) -> Tag | None:
+        """Return the tag to store for the field at `path`; None where nothing is left of the value once normalised."""
         normalised = _normal(field_class, value)
-        return self._keys.blind_keys(self._fonds, field_class)[0].tag(normalised) if normalised else None
+        return self._keys.blind_keys(self._fonds, field_class)[0].tag(path, normalised) if normalised else None
 
-    def search_tags(self, field_class: str, value: str) -> tuple[Tag, ...]:
+    def search_tags(self, field_class: str, path: str, value: str) -> tuple[Tag, ...]:
         """Return the tags to look for, one per generation that still answers; none where nothing is left of the value."""
         normalised = _normal(field_class, value)
-        return tuple(key.tag(normalised) for key in self._keys.blind_keys(self._fonds, field_class)) if normalised else ()
+        return tuple(key.tag(path, normalised) for key in self._keys.blind_keys(self._fonds, field_class)) if normalised else ()
 
 
 def _normal(field_class: str, value: str) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from foundation.canonical import canonical
 from foundation.errors import InvalidInput
@@ -52,6 +52,9 @@ class FileKey:
 
     def __repr__(self) -> str:
         return f"<FileKey {self.suite.name}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
 
 
 class RingFile:

@@ -21,7 +21,6 @@ OVERHEAD: Final = 2 + NONCE_SIZE + TAG_SIZE
 # No value of a record is near this; it keeps lengths far inside their 4-byte fields.
 LARGEST: Final = 64 * 1024 * 1024
 _STEP: Final = 32
-_LENGTH: Final = struct.Struct(">H").pack
 
 
 class Kind(IntEnum):
@@ -65,8 +64,7 @@ def associated_head(suite: Suite, kind: Kind, generation: int, context: Context,
 
 def associated_data(head: bytes, path: str, item_id: str) -> bytes:
     """Return the whole associated data of one value."""
-    name, item = path.encode(), item_id.encode()
-    return head + _LENGTH(len(name)) + name + _LENGTH(len(item)) + item
+    return head + prefixed(path.encode()) + prefixed(item_id.encode())
 
 
 def framed_size(value: bytes | None) -> int:

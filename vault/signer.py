@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import compare_digest
+from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -56,6 +57,9 @@ class LogSigner:
 
     def __repr__(self) -> str:
         return f"<LogSigner {self.name}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("keys are not pickled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, Text, UniqueConstraint
 
-from archive.tables import CODE
 from foundation.tables import FONDS, ID, metadata
 
 access_requests = Table(

@@ -175,6 +175,10 @@ def _check(row: Shape, field: Field) -> None:
         row.refuse("this classification is sealed", "sealed")
     if field.sealed and field.mask == NONE and field.classification in {"personal", "sensitive"}:
         row.refuse("personal data has a mask", "mask")
+    if not field.made_by_archive and (
+        field.type in {"holds", "uuid7"} or (field.type == "json" and field.name not in {"extra_collected", "provenance"})
+    ):
+        row.refuse("a value of this type is made by the archive", "type")
     if field.mask == REDACT and field.type not in FREE_TEXT_KINDS:
         row.refuse("only texts have a redacted copy", "mask")
     if field.type in {"text", "dated-texts"} and not field.sealed and field.classification != "public":

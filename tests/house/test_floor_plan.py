@@ -118,7 +118,4 @@ def test_what_the_floors_allow_is_allowed(empty_house: Path) -> None:
 
 
 def _names() -> dict[str, str]:
-    import tomllib
-
-    contracts = tomllib.loads((rules.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
-    return {contract["id"]: contract["name"] for contract in contracts}
+    return {contract["id"]: contract["name"] for contract in rules.PROJECT["tool"]["importlinter"]["contracts"]}

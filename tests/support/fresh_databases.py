@@ -17,6 +17,7 @@ import pytest
 
 from foundation.database import Database
 from foundation.tables import metadata
+from house_rules import ROOT
 from postgres_cluster import APPLICATION, OWNER, PostgresCluster
 
 # Every parametrisation over databases uses these, so that each PostgreSQL half carries its marker.
@@ -90,10 +91,14 @@ class FreshDatabases:
 
 def migrate(url: str) -> None:
     """Bring an empty database to the newest schema."""
-    if importlib.util.find_spec("service") is not None and importlib.util.find_spec("service.migrations") is not None:
-        importlib.import_module("service.migrations").upgrade(url)
+    if not any((ROOT / "service" / "migrations" / "versions").glob("*.py")):
+        _create_all(url)
         return
-    _create_all(url)
+    database = Database(url, pool_size=2)
+    try:
+        importlib.import_module("service.migrations.run").upgrade(database)
+    finally:
+        database.close()
 
 
 def _create_all(url: str) -> None:

@@ -1,0 +1,206 @@
+"""Finding cases: lists, searches, facets and counts. Each answer is one event with the ids shown, durable before a mask is opened.
+
+Scope and walls are part of every statement, so what a caller may not know of is neither a hit nor part of a number.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+
+from archive import opening, store
+from archive.deciding import permit_in_fonds
+from archive.desk import Caller, Desk
+from archive.errors import CursorRefused
+from archive.facts import case_facts
+from archive.masking import show
+from archive.preparing import COLUMN_OF
+from archive.querying import SORTS, Query, clause, parse
+from archive.reading import made_by_archive
+from archive.scoping import scope_clause
+from archive.tables import case_terms, cases
+from audit.events import chunk_cases
+from foundation.canonical import canonical
+from foundation.errors import NotFound
+from foundation.steps import reach
+from foundation.uow import Ticket, Unit
+from policies.decide import plan, table_of
+from policies.permit import Permit
+from vault.signer import keyed_digest
+
+FACET_VALUES = 50
+# What a row of a list shows, as far as the caller may see it; the whole view is one click and one entry further.
+ROW = (
+    "record_id",
+    "archive_code",
+    "source_system",
+    "case_no",
+    "title",
+    "petition_form",
+    "petition_purpose",
+    "statutory_class",
+    "content_category_l1",
+    "locality_code",
+    "petition_date",
+    "closed_at",
+    "closure_type",
+    "grade",
+    "is_repeat",
+    "petitioner_count",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One case in a list; `fields` has the record's form."""
+
+    case_id: str
+    version: int
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page. `total` counts all cases found that the caller may know of; `facets` maps path -> [(value, count)]."""
+
+    rows: tuple[Row, ...]
+    total: int
+    facets: dict[str, list[tuple[Any, int]]]
+    cursor: str | None
+    log_index: int
+
+
+def find(desk: Desk, caller: Caller, body: Mapping[str, Any], cursor: str | None = None) -> Found:
+    """Search by facts. InvalidInput with every fault, CursorRefused, `Refused`."""
+    allowed = permit_in_fonds(desk, caller, "case.search" if body.get("filters") or body.get("facets") else "case.list")
+    rulebook = desk.rulebook(caller.fonds)
+    query = parse(body, rulebook.catalogue, table_of(rulebook), caller.principal.role)
+    digest = _digest(desk, caller, body)
+    after = _read_cursor(desk, caller, digest, cursor) if cursor is not None else None
+    with desk.db.read() as conn:
+        where = and_(_scope(desk, conn, allowed), clause(query))
+        total = int(conn.execute(select(func.count()).select_from(cases).where(where)).scalar_one())
+        facets = {path: _facet(conn, where, path) for path in query.facets}
+        hits = _page(conn, where, query, after)
+    shown, more = hits[: query.limit], len(hits) > query.limit
+    kind = "case.searched" if query.filters else "case.faceted" if query.facets else "case.listed"
+    data = {"query": digest.hex(), "shown": len(shown), "facets": list(query.facets) or None}
+    index = record(desk, caller, allowed, kind, [row.case_id for row in shown], data)
+    reach("finding.recorded")
+    last = shown[-1] if more else None
+    return Found(
+        rows=rows(desk, caller, allowed, [(row.case_id, row.version) for row in shown]),
+        total=total,
+        facets=facets,
+        cursor=_cursor(desk, caller, digest, [last.sort_value, last.case_id]) if last is not None else None,
+        log_index=index,
+    )
+
+
+def record(desk: Desk, caller: Caller, allowed: Permit, kind: str, ids: Sequence[str], data: Mapping[str, Any], **members: Any) -> int:
+    """Put what a list shows on record, durably; the index of its (first) entry."""
+    event = caller.event(
+        desk,
+        kind,
+        cases=tuple(ids),
+        verdict="permit",
+        reason=allowed.rule,
+        time=allowed.at,
+        data=data,
+        **members,
+    )
+
+    def write(unit: Unit) -> list[Ticket]:
+        return [unit.add(part) for part in chunk_cases(event)]
+
+    return desk.uow.run(caller.fonds, write)[0].index
+
+
+def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str, int]]) -> tuple[Row, ...]:
+    """The rows of cases already on record, each as its own relation, protection and sensitivity show it."""
+    if not pairs:
+        return ()
+    catalogue = desk.rulebook(caller.fonds).catalogue
+    with desk.db.read() as conn:
+        facts = case_facts(conn, desk.keys, caller.fonds, dict.fromkeys((case_id for case_id, _ in pairs), None))
+        heads = {row.case_id: row for row in store.heads(conn, caller.fonds, [case_id for case_id, _ in pairs])}
+        stored = store.versions_of(conn, caller.fonds, pairs)
+        documents = opening.masks(conn, desk.keys, allowed, pairs)
+    made = []
+    for pair in pairs:
+        view = plan(caller.principal, facts[pair[0]], desk.rulebook(caller.fonds))
+        shown = show(view, catalogue, stored[pair], made_by_archive(heads[pair[0]], stored[pair]), documents[pair], {})
+        made.append(Row(pair[0], pair[1], {name: shown[name] for name in ROW if name in shown}))
+    return tuple(made)
+
+
+def _scope(desk: Desk, conn: Connection, allowed: Permit) -> ColumnElement[bool]:
+    if allowed.scope is None:
+        raise NotFound
+    return scope_clause(conn, desk.keys, allowed.scope)
+
+
+def _page(conn: Connection, where: ColumnElement[bool], query: Query, after: list[Any] | None) -> Sequence[Any]:
+    column = SORTS[query.sort]
+    statement = select(cases.c.case_id, cases.c.version, column.label("sort_value")).where(where)
+    if after is not None:
+        value, case_id = after
+        further = (
+            or_(column < value, and_(column == value, cases.c.case_id < case_id))
+            if query.descending
+            else or_(column > value, and_(column == value, cases.c.case_id > case_id))
+        )
+        statement = statement.where(further)
+    order = (column.desc(), cases.c.case_id.desc()) if query.descending else (column.asc(), cases.c.case_id.asc())
+    return conn.execute(statement.order_by(*order).limit(query.limit + 1)).all()
+
+
+def _facet(conn: Connection, where: ColumnElement[bool], path: str) -> list[tuple[Any, int]]:
+    counted = func.count().label("counted")
+    if path in COLUMN_OF:
+        column = cases.c[COLUMN_OF[path]]
+        statement = select(column, counted).where(where, column.is_not(None)).group_by(column).order_by(counted.desc(), column)
+    else:
+        term = case_terms.c.term
+        statement = (
+            select(term, counted)
+            .select_from(cases.join(case_terms, and_(case_terms.c.fonds == cases.c.fonds, case_terms.c.case_id == cases.c.case_id)))
+            .where(where, case_terms.c.path == path)
+            .group_by(term)
+            .order_by(counted.desc(), term)
+        )
+    return [(value, int(count)) for value, count in conn.execute(statement.limit(FACET_VALUES))]
+
+
+def _digest(desk: Desk, caller: Caller, body: Mapping[str, Any]) -> bytes:
+    # Keyed: what was searched for can be confirmed by whoever holds the key, and guessed by nobody who reads the log.
+    return keyed_digest(desk.keys, caller.fonds, "query", canonical(dict(body)))
+
+
+def _cursor(desk: Desk, caller: Caller, digest: bytes, place: list[Any]) -> str:
+    payload = json.dumps(place).encode()
+    return base64.urlsafe_b64encode(_cursor_tag(desk, caller, digest, payload) + payload).decode().rstrip("=")
+
+
+def _read_cursor(desk: Desk, caller: Caller, digest: bytes, cursor: str) -> list[Any]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except ValueError:
+        raise CursorRefused from None
+    tag, payload = raw[:16], raw[16:]
+    if len(cursor) > 400 or not hmac.compare_digest(tag, _cursor_tag(desk, caller, digest, payload)):
+        raise CursorRefused
+    place: list[Any] = json.loads(payload)
+    return place
+
+
+def _cursor_tag(desk: Desk, caller: Caller, digest: bytes, payload: bytes) -> bytes:
+    # Bound to the account, the role and the question: a cursor of another is worthless.
+    bound = f"{caller.principal.account_id}/{caller.principal.role}/".encode() + digest + payload
+    return keyed_digest(desk.keys, caller.fonds, "cursor", bound)[:16]

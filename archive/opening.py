@@ -1,0 +1,56 @@
+"""Opening what is sealed: masks for a masked view, fields for a clear one. Every function here wants the permit that allows it.
+
+Only the acts of reading, finding and access call this module, each after its entry is durable.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from archive import store
+from archive.preparing import SCHEMA_VERSION
+from archive.record_form import from_bytes
+from policies.level import Level
+from policies.permit import Permit
+from vault.errors import CannotOpen
+from vault.keyring import KeyRing, MaskRing
+from vault.sealed import Context
+from vault.sealing import open_fields, open_masks, sealed_places
+from vault.store import wraps_of
+from vault.wraps import unwrap_data_key, unwrap_mask_key
+
+
+def masks(
+    conn: Connection, ring: KeyRing | MaskRing, permit: Permit, wanted: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """The mask documents of some case versions of the permit's fonds: field path -> masked value, or a list aligned with the items.
+
+    The caller shows of them what its plan names. A document that does not open is an error, never an empty view.
+    """
+    fonds = permit.fonds
+    sealed = store.masks_of(conn, fonds, wanted)
+    wraps = wraps_of(conn, fonds, {case_id for case_id, _ in wanted}, "mask")
+    documents = {}
+    for pair in wanted:
+        case_id, version = pair
+        generation, blob = sealed[pair]
+        key = unwrap_mask_key(ring, wraps[case_id, generation])
+        documents[pair] = json.loads(open_masks(blob, key, Context(fonds, case_id, version, SCHEMA_VERSION)))
+    return documents
+
+
+def fields(conn: Connection, ring: KeyRing, permit: Permit, case_id: str, version: int) -> dict[tuple[str, str], Any]:
+    """The sealed fields which the permit lifts to clear on this case version, all items: (path, item id) -> value, None where empty."""
+    sealed = store.seal_of(conn, permit.fonds, case_id, version)
+    if sealed is None:
+        raise CannotOpen
+    generation, blob = sealed
+    wraps = wraps_of(conn, permit.fonds, {case_id}, "case")
+    key = unwrap_data_key(ring, wraps[case_id, generation])
+    wanted = [place for place in sealed_places(blob) if permit.level(case_id, version, place[0]) is Level.CLEAR]
+    opened = open_fields(blob, key, Context(permit.fonds, case_id, version, SCHEMA_VERSION), wanted)
+    return {place: None if content is None else from_bytes(content) for place, content in opened.items()}

@@ -1,0 +1,86 @@
+"""The masked view: everyone's default, also the handler's and the leaders'. One entry per view, durable before anything is opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from archive import opening, store
+from archive.deciding import permit
+from archive.desk import Caller, Desk
+from archive.facts import case_facts
+from archive.masking import CaseView, show
+from archive.preparing import SCHEMA_VERSION
+from archive.store import StoredVersion
+from foundation.clock import from_ms, iso
+from foundation.errors import NotFound
+from foundation.steps import reach
+from policies.permit import Permit
+
+
+def view(desk: Desk, caller: Caller, case_id: str, version: int | None = None) -> CaseView:
+    """The case (its current version, or an earlier one) as the caller's role and relation show it. NotFound where it is not theirs."""
+    with desk.db.read() as conn:
+        facts = case_facts(conn, desk.keys, caller.fonds, {case_id: version}).get(case_id)
+    about = {"kind": "case", "id": case_id}
+    allowed = permit(desk, caller, "case.view", facts, about=about)
+    if facts is None:
+        raise NotFound
+    event = caller.event(
+        desk, "case.viewed", object={**about, "version": facts.version}, verdict="permit", reason=allowed.rule, time=allowed.at
+    )
+    index = desk.uow.run(caller.fonds, lambda unit: unit.add(event)).index
+    reach("reading.recorded")
+    return masked(desk, allowed, case_id, facts.version, index)
+
+
+def masked(desk: Desk, allowed: Permit, case_id: str, version: int, index: int) -> CaseView:
+    """Open the masks of one version and show what the permit's plan names. The view's entry is durable: `index`."""
+    pair = (case_id, version)
+    with desk.db.read() as conn:
+        head = store.head(conn, allowed.fonds, case_id)
+        stored = store.versions_of(conn, allowed.fonds, [pair])[pair]
+        documents = opening.masks(conn, desk.keys, allowed, [pair])
+    return compose(desk, allowed, head, stored, documents[pair], {}, index)
+
+
+def compose(
+    desk: Desk,
+    allowed: Permit,
+    head: Row[Any] | None,
+    stored: StoredVersion,
+    masks: dict[str, Any],
+    opened: dict[tuple[str, str], Any],
+    index: int,
+) -> CaseView:
+    """Put a view together from its parts."""
+    if head is None or allowed.view is None:
+        raise NotFound
+    plan, catalogue = allowed.view, desk.rulebook(allowed.fonds).catalogue
+    record = show(plan, catalogue, stored, made_by_archive(head, stored), masks, opened)
+    sealed = {field.path for field in catalogue if field.sealed}
+    return CaseView(
+        case_id=stored.case_id,
+        version=stored.version,
+        record=record,
+        clear=tuple(sorted(plan.clear & sealed)),
+        masked=tuple(sorted(plan.masked)),
+        withheld=tuple(sorted(plan.withheld)),
+        log_index=index,
+    )
+
+
+def made_by_archive(head: Row[Any], stored: StoredVersion) -> dict[str, Any]:
+    """What the archive itself adds to a record, in the record's form."""
+    return {
+        "record_id": stored.case_id,
+        "fonds_code": head.fonds,
+        "protection_level": head.protection,
+        "retention": {
+            **stored.facts.get("retention", {}),
+            "disposition_state": head.disposition_state,
+            "archived_at": iso(from_ms(head.archived_ms)),
+        },
+        "integrity": {"schema_version": SCHEMA_VERSION},
+    }

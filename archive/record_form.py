@@ -1,0 +1,88 @@
+"""A record taken apart by how each value is kept, and put together again.
+
+`facts` is the record without its sealed fields, in the record's own JSON form; sealed values lie in the container by (path, item id).
+The two together are the record: `join(strip(record), sealed)` gives it back exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from foundation.ids import new_id
+from policies.catalogue import Catalogue, Group
+
+ItemIds = dict[str, list[str]]
+
+
+def give_item_ids(record: Mapping[str, Any], catalogue: Catalogue) -> ItemIds:
+    """Fresh ids for the items of every array of a record: group key -> ids in the order of the items."""
+    return {group.key: [new_id() for _ in record.get(group.key, ())] for group in catalogue.groups if group.repeated}
+
+
+def strip(record: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """The record without its sealed fields."""
+    facts: dict[str, Any] = {}
+    for group in catalogue.groups:
+        fields = catalogue.by_group[group.name]
+        if group.repeated:
+            facts[group.key] = []
+        for index, value in _members(record, group):
+            kept = {name: item for name, item in value.items() if name in fields and not fields[name].sealed}
+            if index is not None:
+                facts[group.key].append(kept)
+            elif group.key:
+                facts[group.key] = kept
+            else:
+                facts.update(kept)
+    return facts
+
+
+def sealed_values(record: Mapping[str, Any], catalogue: Catalogue, ids: ItemIds) -> dict[tuple[str, str], bytes | None]:
+    """Every sealed field of the record and of each item as bytes to seal; None where it says nothing, so that absence is sealed too."""
+    values: dict[tuple[str, str], bytes | None] = {}
+    for group in catalogue.groups:
+        sealed = [field for field in catalogue.by_group[group.name].values() if field.sealed]
+        if not sealed:
+            continue
+        for index, value in _members(record, group):
+            item_id = "" if index is None else ids[group.key][index]
+            for field in sealed:
+                found = value.get(field.name)
+                values[field.path, item_id] = None if found is None else to_bytes(found)
+    return values
+
+
+def join(facts: Mapping[str, Any], opened: Mapping[tuple[str, str], bytes | None], catalogue: Catalogue, ids: ItemIds) -> dict[str, Any]:
+    """The record again, from its facts and the opened values."""
+    record: dict[str, Any] = json.loads(json.dumps(facts))
+    for (path, item_id), content in opened.items():
+        if content is None:
+            continue
+        field = catalogue[path]
+        group = next(group for group in catalogue.groups if group.name == field.group)
+        target = record if not group.key else record.setdefault(group.key, {}) if not group.repeated else None
+        if target is None:
+            target = record[group.key][ids[group.key].index(item_id)]
+        target[field.name] = from_bytes(content)
+    return record
+
+
+def to_bytes(value: Any) -> bytes:
+    """A sealed value's bytes: its JSON, so that type and content come back as they were."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def from_bytes(content: bytes) -> Any:
+    """The value of `to_bytes`."""
+    return json.loads(content)
+
+
+def _members(record: Mapping[str, Any], group: Group) -> Iterator[tuple[int | None, Mapping[str, Any]]]:
+    if not group.key:
+        yield None, record
+    elif group.repeated:
+        yield from enumerate(record.get(group.key, ()))
+    elif group.key in record:
+        yield None, record[group.key]

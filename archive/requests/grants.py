@@ -1,0 +1,150 @@
+"""Ending a grant early (归还, 撤销), and the lists of forms and grants. Each row of a list is decided for itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from archive.deciding import permit, permit_in_fonds
+from archive.desk import Caller, Desk, log_detail
+from archive.requests.store import cases_of_grant, end_grant, grant_facts, request_facts
+from archive.requests.tables import access_requests, grants
+from foundation.errors import NotFound
+from foundation.uow import Ticket, Unit
+from policies.decide import decide
+from policies.errors import TransitionRefused
+from policies.facts import GrantFacts, HoldingFacts, RequestFacts
+from policies.grant_state import status
+from policies.permit import Permit
+from policies.request_state import status_at
+from vault.details import seal_detail
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class GrantView:
+    """A grant with its status as of now."""
+
+    grant: GrantFacts
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestView:
+    """A request with its status as of now, and whether the caller may decide it now."""
+
+    request: RequestFacts
+    status: str
+    decidable: bool
+
+
+def give_back(desk: Desk, caller: Caller, grant_id: str) -> int:
+    """The holder returns a grant early; returns the entry's index."""
+    return _end(desk, caller, grant_id, "grant.return", "returned", "")
+
+
+def revoke(desk: Desk, caller: Caller, grant_id: str, reason: str) -> int:
+    """An approver, the principal or the security administrator takes a grant back, at once and for good; returns the entry's index."""
+    return _end(desk, caller, grant_id, "grant.revoke", "revoked", reason)
+
+
+def _end(desk: Desk, caller: Caller, grant_id: str, action: str, how: str, reason: str) -> int:
+    holding = _holding(desk, caller, grant_id)
+    allowed = permit(desk, caller, action, holding, about={"kind": "grant", "id": grant_id})
+    detail = seal_detail(desk.keys.detail_key(caller.fonds), caller.fonds, "reason", reason) if reason else None
+
+    def end(unit: Unit) -> Ticket:
+        now = desk.clock.now()
+        if not end_grant(unit.conn, unit.fonds, grant_id, how, now):
+            raise TransitionRefused(rule="grant-already-ended")
+        return unit.add(
+            caller.event(
+                desk,
+                f"grant.{how}",
+                object={"kind": "grant", "id": grant_id},
+                grant=grant_id,
+                verdict="permit",
+                reason=allowed.rule,
+                time=now,
+                details=(log_detail("reason", detail),) if detail is not None else (),
+            )
+        )
+
+    return desk.uow.run(caller.fonds, end).index
+
+
+def grants_of(desk: Desk, caller: Caller) -> list[GrantView]:
+    """The caller's grants, newest first, with their status now; the list is on record."""
+    permit_in_fonds(desk, caller, "grant.list")
+    now = desk.clock.now()
+    with desk.db.read() as conn:
+        ids = list(
+            conn.execute(
+                select(grants.c.grant_id)
+                .where(grants.c.fonds == caller.fonds, grants.c.holder_person == caller.principal.person_id)
+                .order_by(grants.c.grant_id.desc())
+                .limit(PAGE)
+            ).scalars()
+        )
+        found = grant_facts(conn, caller.fonds, ids)
+        holdings = {
+            grant_id: HoldingFacts(grant=found[grant_id], cases=cases_of_grant(conn, desk.keys, found[grant_id])) for grant_id in ids
+        }
+    shown = [grant_id for grant_id in ids if _allowed(desk, caller, "grant.view", holdings[grant_id])]
+    _record_list(desk, caller, "grant", len(shown))
+    return [GrantView(found[grant_id], status(found[grant_id], now)) for grant_id in shown]
+
+
+def requests_of(desk: Desk, caller: Caller, *, to_decide: bool) -> list[RequestView]:
+    """The caller's own requests, or those that wait for the caller's decision; newest first, on record."""
+    permit_in_fonds(desk, caller, "request.list")
+    mine = access_requests.c.applicant_person == caller.principal.person_id
+    with desk.db.read() as conn:
+        ids = list(
+            conn.execute(
+                select(access_requests.c.request_id)
+                .where(access_requests.c.fonds == caller.fonds, access_requests.c.status == "pending" if to_decide else mine)
+                .order_by(access_requests.c.request_id.desc())
+                .limit(PAGE * 5 if to_decide else PAGE)
+            ).scalars()
+        )
+        found = request_facts(conn, desk.keys, caller.fonds, ids)
+    action = "request.decide" if to_decide else "request.view"
+    shown = [request_id for request_id in ids if _allowed(desk, caller, action, found[request_id])][:PAGE]
+    _record_list(desk, caller, "request", len(shown))
+    return [_request_view(desk, caller, found[request_id]) for request_id in shown]
+
+
+def read_request(desk: Desk, caller: Caller, request_id: str) -> RequestView:
+    """One request, for its applicant and for those who may decide or have decided it."""
+    with desk.db.read() as conn:
+        facts = request_facts(conn, desk.keys, caller.fonds, [request_id]).get(request_id)
+    permit(desk, caller, "request.view", facts, about={"kind": "request", "id": request_id})
+    if facts is None:
+        raise NotFound
+    _record_list(desk, caller, "request", 1)
+    return _request_view(desk, caller, facts)
+
+
+def _request_view(desk: Desk, caller: Caller, facts: RequestFacts) -> RequestView:
+    return RequestView(facts, status_at(facts.state, desk.clock.now()), _allowed(desk, caller, "request.decide", facts))
+
+
+def _allowed(desk: Desk, caller: Caller, action: str, facts: RequestFacts | HoldingFacts) -> bool:
+    answer = decide(caller.principal, action, facts, (), desk.clock.now(), desk.rulebook(caller.fonds))
+    return isinstance(answer, Permit)
+
+
+def _holding(desk: Desk, caller: Caller, grant_id: str) -> HoldingFacts | None:
+    with desk.db.read() as conn:
+        grant = grant_facts(conn, caller.fonds, [grant_id]).get(grant_id)
+        return HoldingFacts(grant=grant, cases=cases_of_grant(conn, desk.keys, grant)) if grant is not None else None
+
+
+def _record_list(desk: Desk, caller: Caller, what: str, shown: int) -> None:
+    event = caller.event(
+        desk, "requests.listed", object={"kind": "fonds", "id": caller.fonds}, verdict="permit", data={"what": what, "shown": shown}
+    )
+    desk.uow.run(caller.fonds, lambda unit: unit.add(event))

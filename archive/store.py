@@ -1,0 +1,199 @@
+"""Rows of cases and their versions. Every function runs inside its caller's transaction; none decides, opens or commits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, tuple_, update
+
+from archive.preparing import Prepared
+from archive.record_form import ItemIds
+from archive.tables import (
+    case_masks,
+    case_named_persons,
+    case_seals,
+    case_tags,
+    case_terms,
+    case_units,
+    case_versions,
+    case_walls,
+    cases,
+)
+from audit.tables import log_entries
+from foundation.clock import from_ms, iso
+from vault.store import insert_wraps
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version's row: facts and item ids parsed."""
+
+    case_id: str
+    version: int
+    seal_generation: int
+    act: str
+    facts: dict[str, Any]
+    item_ids: ItemIds
+    schema_version: str
+    rulebook_version: str
+    made_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownVersion:
+    """What a receipt is made of."""
+
+    case_id: str
+    version: int
+    source_system: str
+    case_no: str
+    digest: bytes
+    made_ms: int
+    entry_id: str
+    log_index: int
+
+
+def insert_cases(conn: Connection, prepared: Sequence[Prepared], entry_ids: Sequence[str]) -> None:
+    """Store new cases with all their rows, a statement a table; IntegrityError where (source_system, case_no) is taken."""
+    _insert(conn, cases, [one.head for one in prepared])
+    _insert_version_rows(conn, prepared, entry_ids)
+
+
+def insert_version(conn: Connection, fonds: str, prepared: Prepared, entry_id: str) -> None:
+    """Store a later version: a new immutable row, and the head and its indexes moved to it."""
+    own = {"fonds": fonds, "case_id": prepared.case_id}
+    # How long a case is kept never changes behind a deposit: the term and its keys stay those of the first version.
+    moved = {
+        name: value
+        for name, value in prepared.head.items()
+        if name not in {"fonds", "case_id", "archived_ms", "retention_class", "destroy_year", "state", "disposition_state"}
+    }
+    conn.execute(update(cases).where(cases.c.fonds == fonds, cases.c.case_id == prepared.case_id).values(moved))
+    for table in (case_tags, case_terms, case_units, case_walls, case_named_persons):
+        conn.execute(delete(table).where(*(table.c[name] == value for name, value in own.items())))
+    _insert_version_rows(conn, [prepared], [entry_id])
+
+
+def _insert_version_rows(conn: Connection, prepared: Sequence[Prepared], entry_ids: Sequence[str]) -> None:
+    rows = zip(prepared, entry_ids, strict=True)
+    _insert(conn, case_versions, [{**one.version_row, "entry_id": entry_id} for one, entry_id in rows])
+    _insert(conn, case_seals, [one.seal_row for one in prepared])
+    _insert(conn, case_masks, [one.mask_row for one in prepared])
+    insert_wraps(conn, [wrap for one in prepared for wrap in one.wraps])
+    for table, name in (
+        (case_tags, "tags"),
+        (case_terms, "terms"),
+        (case_units, "units"),
+        (case_walls, "walls"),
+        (case_named_persons, "named"),
+    ):
+        _insert(conn, table, [row for one in prepared for row in getattr(one, name)])
+
+
+def _insert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        conn.execute(insert(table), rows)
+
+
+def known_versions(conn: Connection, fonds: str, numbers: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[KnownVersion]]:
+    """All versions of the cases with these (source_system, case_no), oldest first."""
+    if not numbers:
+        return {}
+    found: dict[tuple[str, str], list[KnownVersion]] = {}
+    rows = conn.execute(
+        _known(fonds).where(tuple_(cases.c.source_system, cases.c.case_no).in_(sorted(numbers))).order_by(case_versions.c.version)
+    )
+    for row in rows:
+        known = KnownVersion(*row)
+        found.setdefault((known.source_system, known.case_no), []).append(known)
+    return found
+
+
+def known_by_entry(conn: Connection, fonds: str, entry_id: str) -> KnownVersion | None:
+    """The version whose making this log entry records."""
+    row = conn.execute(_known(fonds).where(case_versions.c.entry_id == entry_id)).one_or_none()
+    return KnownVersion(*row) if row is not None else None
+
+
+def _known(fonds: str) -> Any:
+    return (
+        select(
+            case_versions.c.case_id,
+            case_versions.c.version,
+            cases.c.source_system,
+            cases.c.case_no,
+            case_versions.c.digest,
+            case_versions.c.made_ms,
+            case_versions.c.entry_id,
+            log_entries.c.idx,
+        )
+        .join(cases, (cases.c.fonds == case_versions.c.fonds) & (cases.c.case_id == case_versions.c.case_id))
+        .join(log_entries, (log_entries.c.fonds == case_versions.c.fonds) & (log_entries.c.entry_id == case_versions.c.entry_id))
+        .where(case_versions.c.fonds == fonds)
+    )
+
+
+def head(conn: Connection, fonds: str, case_id: str, *, lock: bool = False) -> Row[Any] | None:
+    """The head row of a case, held until the transaction ends where `lock`; None where there is none."""
+    query = select(cases).where(cases.c.fonds == fonds, cases.c.case_id == case_id)
+    return conn.execute(query.with_for_update() if lock else query).one_or_none()
+
+
+def heads(conn: Connection, fonds: str, case_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """The head rows of some cases."""
+    return conn.execute(select(cases).where(cases.c.fonds == fonds, cases.c.case_id.in_(sorted(case_ids)))).all()
+
+
+def versions_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], StoredVersion]:
+    """The rows of facts of some (case id, version)."""
+    if not wanted:
+        return {}
+    query = (
+        select(case_versions, case_seals.c.seal_generation)
+        .join(
+            case_seals,
+            (case_seals.c.fonds == case_versions.c.fonds)
+            & (case_seals.c.case_id == case_versions.c.case_id)
+            & (case_seals.c.version == case_versions.c.version),
+        )
+        .where(case_versions.c.fonds == fonds, tuple_(case_versions.c.case_id, case_versions.c.version).in_(sorted(wanted)))
+        .order_by(case_seals.c.seal_generation)
+    )
+    return {
+        (row.case_id, row.version): StoredVersion(
+            case_id=row.case_id,
+            version=row.version,
+            seal_generation=row.seal_generation,
+            act=row.act,
+            facts=json.loads(row.facts),
+            item_ids=json.loads(row.item_ids),
+            schema_version=row.schema_version,
+            rulebook_version=row.rulebook_version,
+            made_at=iso(from_ms(row.made_ms)),
+        )
+        for row in conn.execute(query)
+    }
+
+
+def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, bytes]]:
+    """The sealed masks of some (case id, version) under their newest seal generation, with that generation."""
+    query = (
+        select(case_masks)
+        .where(case_masks.c.fonds == fonds, tuple_(case_masks.c.case_id, case_masks.c.version).in_(sorted(wanted)))
+        .order_by(case_masks.c.seal_generation)
+    )
+    return {(row.case_id, row.version): (row.seal_generation, bytes(row.masks)) for row in conn.execute(query)} if wanted else {}
+
+
+def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> tuple[int, bytes] | None:
+    """The sealed container of one version under its newest seal generation."""
+    row = conn.execute(
+        select(case_seals.c.seal_generation, case_seals.c.record)
+        .where(case_seals.c.fonds == fonds, case_seals.c.case_id == case_id, case_seals.c.version == version)
+        .order_by(case_seals.c.seal_generation.desc())
+        .limit(1)
+    ).one_or_none()
+    return (row.seal_generation, bytes(row.record)) if row is not None else None

@@ -1,0 +1,161 @@
+"""The known entities of a case: every name, unit, number and address in its own structured fields, in the forms texts write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from policies.divisions import Divisions
+from policies.folding import fold, key
+from policies.surnames import Surnames
+
+_UNIT_TAIL: Final = re.compile(r"(?:有限责任公司|股份有限公司|集团有限公司|有限公司|股份公司|集团公司|集团|公司|事务所|合作社|总店|分店|商行)+$")
+_PART: Final = re.compile(
+    r"[^\s,，、()（）]*?(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同|苑|园|城|府|湾|里|号楼|号|栋|幢|座|单元|室|楼|层|组|队)(?:小区|社区|花园|公寓)?"
+)
+_WEAK: Final = re.compile(r"[0-9A-Z一二三四五六七八九十百]{0,5}(?:号楼|号|栋|幢|座|单元|室|楼|层|组|队|村|路|街|里|园|城|府|湾)")
+_LATIN: Final = re.compile(r"[A-Z .'\-]+")
+
+
+@dataclass(slots=True)
+class Entities:
+    """Known entities, by the folded form to look for. `people` maps a surname to the token of the one known person who bears it."""
+
+    phrases: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Folded phrase -> (type, identity, rule). Finds of one identity share one token."""
+    numbers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Compact number -> (type, identity)."""
+    surnames: dict[str, str] = field(default_factory=dict)
+    """Surname -> identity of the first known person who bears it."""
+
+    def person(self, name: str, surnames: Surnames, *, identity: str | None = None) -> None:
+        """A person's name with its forms: whole, given name alone, the parts of a · name."""
+        whole = fold(name).text.strip()
+        compact = re.sub(r"[\s·]", "", whole)
+        if len(compact) < 2:
+            return
+        who = identity or compact
+        self._phrase(compact, "姓名", who, "name")
+        parts = [part for part in re.split(r"[\s·]+", whole) if part]
+        for part in parts if len(parts) > 1 else ():
+            if len(part) >= (3 if _LATIN.fullmatch(part) else 2):
+                self._phrase(part, "姓名", who, "name.part")
+        if len(parts) == 1 and not _LATIN.fullmatch(compact) and len(compact) <= 5:
+            surname, given = surnames.split(compact)
+            if len(given) >= 2:
+                self._phrase(given, "姓名", who, "name.given")
+            if surname in surnames.compound or surname in surnames.single or len(compact) <= 3:
+                self.surnames.setdefault(surname, who)
+
+    def unit(self, name: str, divisions: Divisions) -> None:
+        """A unit by its whole name and by its core: without the place in front and the legal form behind."""
+        whole = re.sub(r"\s", "", fold(name).text)
+        if len(whole) < 2:
+            return
+        self._phrase(whole, "单位", whole, "unit")
+        place = divisions.cut(whole)
+        core = _UNIT_TAIL.sub("", whole[len(place) if place else 0 :])
+        for form in {core, _UNIT_TAIL.sub("", whole)}:
+            if 3 <= len(form) < len(whole):
+                self._phrase(form, "单位", whole, "unit.core")
+
+    def number(self, value: str, kind: str) -> None:
+        """A number or code in any spacing and width; of an 18-digit resident number its 15-digit form too, and the other way round."""
+        compact = key(value)
+        if len(compact) < 4:
+            return
+        self.numbers.setdefault(compact, (kind, compact))
+        if kind == "电话":
+            for prefix in ("0086", "+86", "86"):
+                bare = compact.removeprefix(prefix)
+                if bare != compact and len(bare) >= 7:
+                    self.numbers.setdefault(bare, (kind, compact))
+            if compact.startswith("0") and len(compact) in {11, 12} and compact.isdigit():
+                self.numbers.setdefault(compact[-7:] if len(compact) == 11 and compact[1] not in "12" else compact[-8:], (kind, compact))
+        elif len(compact) == 18 and compact[:17].isdigit():
+            self.numbers.setdefault(compact[:6] + compact[8:17], (kind, compact))
+
+    def email(self, value: str) -> None:
+        """An address of the net, whole."""
+        whole = re.sub(r"\s", "", fold(value).text)
+        if len(whole) >= 3:
+            self._phrase(whole, "邮箱", whole, "email.known")
+
+    def address(self, value: str, divisions: Divisions) -> None:
+        """An address whole, below its county, and in its telling parts."""
+        whole = re.sub(r"\s", "", fold(value).text)
+        if len(whole) < 3:
+            return
+        place = divisions.cut(whole)
+        tail = whole[len(place) if place else 0 :]
+        for form in (whole, tail):
+            if len(form) >= 3:
+                self._phrase(form, "地址", whole, "address")
+        for found in _PART.finditer(tail):
+            part, rest = found[0], tail[found.start() :]
+            if len(part) >= 3 and not _WEAK.fullmatch(part):
+                self._phrase(part, "地址", whole, "address.part")
+            if len(rest) >= 5:
+                self._phrase(rest, "地址", whole, "address.part")
+        rest = _PART.sub("", tail)
+        if len(rest) >= 3:
+            self._phrase(rest, "地址", whole, "address.part")
+
+    def day(self, value: str) -> None:
+        """A date of birth (`YYYY-MM-DD`) in the ways dates are written."""
+        year, month, date = value.split("-")
+        short = (str(int(month)), str(int(date)))
+        for months, dates in {(month, date), short}:
+            for form in (f"{year}年{months}月{dates}日", f"{year}年{months}月{dates}", f"{year}.{months}.{dates}", f"{year}/{months}/{dates}", f"{year}-{months}-{dates}"):
+                self._phrase(form, "日期", value, "date")
+        self._phrase(f"{year}{month}{date}", "日期", value, "date")
+
+    def _phrase(self, form: str, kind: str, identity: str, rule: str) -> None:
+        self.phrases.setdefault(form, (kind, identity, rule))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A field whose value is an entity: read off the catalogue once per rulebook."""
+
+    name: str
+    entity: str
+    unit_by: str | None
+
+
+def gather(items: Iterable[tuple[Mapping[str, Any], tuple[Source, ...]]], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions) -> Entities:
+    """The entities of a record: its objects, each with the sources among its fields."""
+    found = Entities()
+    for item, sources in items:
+        for source in sources:
+            value = item.get(source.name)
+            for one in value if isinstance(value, list) else (value,):
+                if isinstance(one, str):
+                    _add(found, source, one, item, unit_kinds, surnames, divisions)
+    return found
+
+
+def _add(
+    found: Entities, source: Source, value: str, item: Mapping[str, Any], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions
+) -> None:
+    match source.entity:
+        case "name" if source.unit_by and item.get(source.unit_by) in unit_kinds:
+            found.unit(value, divisions)
+        case "name":
+            whole = item.get("name") if source.unit_by is None else None
+            found.person(value, surnames, identity=re.sub(r"[\s·]", "", fold(whole).text) if isinstance(whole, str) else None)
+        case "unit":
+            found.unit(value, divisions)
+        case "number":
+            found.number(value, "证件号")
+        case "phone":
+            for part in re.split(r"[,，、;；/]", value):
+                found.number(part, "电话")
+        case "email":
+            found.email(value)
+        case "address":
+            found.address(value, divisions)
+        case "date":
+            found.day(value)

@@ -1,0 +1,95 @@
+"""Folding text for recognition, one character to one character, so that every offset stays an offset of the original.
+
+What NFKC does to single characters (full-width, circled and mathematical digits and letters) is done here by a table; invisible
+characters and spaces are not replaced but left out of a second view that remembers where each character came from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from unicodedata import decimal, digit, normalize
+
+from policies.characters import ZERO_WIDTH
+
+INVISIBLE: Final = f"{ZERO_WIDTH}\ufe00-\ufe0f\u20e3\U000e0100-\U000e01ef"
+_INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
+_SPACED: Final = re.compile(r"[^\x00-\x7f]\s|\s[^\x00-\x7f]")
+_DOTS: Final = "•・‧∙⋅･᛫●"
+NUMERALS: Final = {**dict.fromkeys("〇零○", "0"), **{c: str(i) for i, s in enumerate(("一壹幺弌", "二贰两貳", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"), 1) for c in s}}  # fmt: skip
+"""Chinese numerals as they are read out in telephone numbers."""
+_TO_DIGITS: Final = str.maketrans(NUMERALS)
+
+
+def _one_to_one() -> dict[int, int]:
+    """Characters whose NFKC form, upper-cased, is one other character; digits of every script; Latin letters to upper case."""
+    table: dict[int, int] = {}
+    ranges = ((0x21, 0x250), (0x660, 0x6FF), (0x2000, 0x2BFF), (0x3000, 0x3400), (0xF900, 0xFB00), (0xFE10, 0xFFF0), (0x1D400, 0x1D800), (0x1F100, 0x1F170), (0x1FBF0, 0x1FBFA))  # fmt: skip
+    for start, stop in ranges:
+        for point in range(start, stop):
+            character = chr(point)
+            folded = normalize("NFKC", character).upper()
+            number = decimal(character, None)
+            if number is None:
+                number = digit(character, None)
+            if number is not None:
+                folded = str(number)
+            if len(folded) == 1 and folded != character and not _INVISIBLE.match(character):
+                table[point] = ord(folded)
+    table.update({ord(character): ord("·") for character in _DOTS})
+    # Brackets, stops and spaces need no folding to be recognised, and the dash of a range stays what it is.
+    for number in range(1, 10):
+        table[0x2488 + number - 1] = table[0x2474 + number - 1] = ord(str(number))
+    return table
+
+
+class _Fold(dict[int, int]):
+    """A translation table that answers itself for what it does not know: `str.translate` is slow on misses."""
+
+    def __missing__(self, point: int) -> int:
+        return point
+
+
+_TABLE: Final = _Fold({**{point: point for point in range(0x4E00, 0xA000)}, **{point: point for point in range(0x80)}, **_one_to_one()})
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """`text` for matching; `at[i]` is the offset in the original of its character i, or None where they are the same."""
+
+    text: str
+    at: Sequence[int] | None
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original that a span of `text` covers, invisible characters inside it included."""
+        return (start, end) if self.at is None else (self.at[start], self.at[end - 1] + 1)
+
+
+def fold(text: str) -> Folded:
+    """One width, one case, one dot, nothing invisible."""
+    folded = text if text.isascii() and text.isupper() else text.translate(_TABLE)
+    if _INVISIBLE.search(folded) is None:
+        return Folded(folded, None)
+    at = [index for index, character in enumerate(folded) if not _INVISIBLE.match(character)]
+    return Folded("".join(folded[index] for index in at), at)
+
+
+def squeeze(folded: Folded) -> Folded | None:
+    """The same without white space and dots, where a name could hide; None where there is nothing to take out."""
+    if _SPACED.search(folded.text) is None and "·" not in folded.text:
+        return None
+    keep = [index for index, character in enumerate(folded.text) if not character.isspace() and character != "·"]
+    at = keep if folded.at is None else [folded.at[index] for index in keep]
+    return Folded("".join(folded.text[index] for index in keep), at)
+
+
+def digits(text: str) -> str:
+    """Chinese numerals to digits, length kept."""
+    return text.translate(_TO_DIGITS)
+
+
+def key(value: str) -> str:
+    """A known value in the form it is searched by: folded, without spaces, hyphens, dots and brackets."""
+    return re.sub(r"[\s\-‐-―－·._()]", "", fold(value).text)

@@ -1,0 +1,1 @@
+"""Floor 5: questions to the trail, and what is made of the answers."""

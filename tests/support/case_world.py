@@ -1,0 +1,162 @@
+"""An archive at the level of its acts: a fonds with people in posts, a registered case system, real keys and a real database."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import select
+
+from archive.desk import Caller, Desk
+from audit.entry import Entry
+from audit.events import Actor, Event
+from audit.sequencing import Sequencer
+from audit.tables import log_entries
+from auth.clients import register_client
+from auth.people import open_account, register_person
+from auth.policy import AuthPolicy
+from auth.posts import create_post, hold_post, posts_held
+from auth.principal import Principal
+from auth.units import found_unit
+from foundation.clock import MovableClock
+from foundation.database import Database
+from foundation.ids import new_id
+from foundation.uow import Unit, UnitOfWork
+from petition_records import typical
+from policies.rulebook.load import Rulebook, base
+from vault.keyring import KeyRing
+from vault.unlock import Credential
+
+T = TypeVar("T")
+FONDS = "F001"
+OTHER_FONDS = "F002"
+ARCHIVE_ID = "01890000-0000-7000-8000-0000000000aa"
+# staff number -> (role, unit code). Two handlers in one unit, so that colleagues can be told apart.
+PEOPLE = {
+    "S-1": ("handler", "U-1"),
+    "S-2": ("leader", "U-1"),
+    "S-3": ("principal", "U-0"),
+    "S-4": ("inspector", "U-0"),
+    "S-5": ("handler", "U-1"),
+    "S-6": ("collaborator", "U-3"),
+    "S-7": ("archivist", "U-0"),
+    "S-8": ("legal", "U-0"),
+    "S-9": ("external_supervisor", "U-0"),
+    "S-10": ("secadmin", "U-0"),
+    "P-7": ("handler", "U-9"),
+}
+UNITS = {"U-0": None, "U-1": "U-0", "U-3": "U-0", "U-9": "U-0"}
+POLICY = AuthPolicy(version="test", post_roles=frozenset(role for role, _ in PEOPLE.values()))
+
+
+@dataclass
+class World:
+    """The fonds and its doors."""
+
+    desk: Desk
+    clock: MovableClock
+    persons: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
+    source: Principal | None = None
+
+    def principal(self, staff_no: str, **changes: Any) -> Principal:
+        """A person signed in with two factors, acting in the role of their post now."""
+        with self.desk.db.read() as conn:
+            held = posts_held(conn, FONDS, self.persons[staff_no], at=self.clock.now())
+        values: dict[str, Any] = {
+            "fonds": FONDS,
+            "account_id": self.accounts[staff_no],
+            "person_id": self.persons[staff_no],
+            "kind": "person",
+            "posts": held,
+            "role": PEOPLE[staff_no][0],
+            "assurance": 2,
+            "session_id": new_id(),
+            "client": "loopback",
+            "authenticated_at": self.clock.now(),
+        }
+        return Principal(**(values | changes))
+
+    def caller(self, staff_no: str, **changes: Any) -> Caller:
+        return Caller(self.principal(staff_no, **changes), new_id())
+
+    @property
+    def system(self) -> Caller:
+        """The registered case system."""
+        assert self.source is not None
+        return Caller(self.source, new_id())
+
+    def record(self, **changes: Any) -> dict[str, Any]:
+        return typical() | changes
+
+    def entries(self, *kinds: str, fonds: str = FONDS) -> list[Entry]:
+        """The log's entries of these kinds (none given: all), oldest first."""
+        with self.desk.db.read() as conn:
+            bodies = conn.execute(select(log_entries.c.body).where(log_entries.c.fonds == fonds).order_by(log_entries.c.idx)).scalars()
+            found = [Entry.parse(bytes(body)) for body in bodies]
+        return [entry for entry in found if not kinds or entry.kind in kinds]
+
+    def do(self, act: Callable[[Unit], T], fonds: str = FONDS) -> T:
+        """An act of setting up, on record like any other."""
+
+        def run(unit: Unit) -> T:
+            value = act(unit)
+            unit.add(
+                Event(kind="fonds.created", actor=Actor(), time=self.clock.now(), object={"kind": "fonds", "id": fonds}, verdict="fact")
+            )
+            return value
+
+        return self.desk.uow.run(fonds, run)
+
+
+def _jwk() -> dict[str, str]:
+    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
+    x, y = (base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode() for value in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+
+
+def furnish(world: World) -> None:
+    """Units, people in posts with accounts, and the case system `county-petition`."""
+    at = world.clock.now()
+
+    def people(unit: Unit) -> None:
+        units: dict[str, str] = {}
+        for code, parent in UNITS.items():
+            units[code] = found_unit(unit, code=code, title=f"示例单位{code}", parent_id=units[parent] if parent else None, at=at)
+        for staff_no, (role, code) in PEOPLE.items():
+            person_id = register_person(unit, staff_no=staff_no, display_name=f"示例{staff_no}", at=at)
+            post_id = create_post(unit, unit_id=units[code], role=role, title=role, at=at, policy=POLICY)
+            hold_post(unit, post_id=post_id, person_id=person_id, begins=at, policy=POLICY)
+            world.persons[staff_no] = person_id
+            world.accounts[staff_no] = open_account(unit, person_id=person_id, login=staff_no.lower(), secret_hash="x", at=at)
+        client = register_client(unit, source_system="county-petition", title="示例业务系统", public_jwk=_jwk(), at=at)
+        world.source = Principal(FONDS, client.account_id, None, "service", (), "depositor", 1, new_id(), "intranet", at)
+
+    world.do(people)
+
+
+def make_world(database: Database, clock: MovableClock, folder: Path, rulebook: Rulebook | None = None) -> World:
+    keys = folder / "keys"
+    keys.mkdir(mode=0o700)
+    ring = KeyRing.create(keys / "ring", Credential.make(keys / "credential"), archive_id=ARCHIVE_ID, archive_name="archive.example")
+    ring.add_fonds(FONDS)
+    ring.add_fonds(OTHER_FONDS)
+    rules = rulebook or base()
+    desk = Desk(db=database, uow=UnitOfWork(database, Sequencer()), clock=clock, keys=ring, rulebook=lambda _fonds: rules)
+    world = World(desk=desk, clock=clock)
+    furnish(world)
+    return world
+
+
+@pytest.fixture
+def world(database: Database, clock: MovableClock, tmp_path: Path) -> Iterator[World]:
+    made = make_world(database, clock, tmp_path)
+    try:
+        yield made
+    finally:
+        made.desk.uow.close()
