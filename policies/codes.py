@@ -34,7 +34,7 @@ class Code:
 
     def label_zh(self, version: str) -> str:
         """The name under a version; the latest one where the version does not name it."""
-        return self.names.get(version) or next(reversed(self.names.values()))
+        return self.names.get(version) or tuple(self.names.values())[-1]
 
 
 @dataclass(frozen=True, slots=True)

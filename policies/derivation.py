@@ -138,4 +138,4 @@ def _guarded(petitioner: Mapping[str, Any], day: date, age: int) -> bool:
         born = f"{number[6:10]}-{number[10:12]}-{number[12:14]}"
     if born is None or not "1850" <= born <= day.isoformat():
         return False
-    return f"{day.year - age:04d}-{day.month:02d}-{day.day:02d}" < born
+    return bool(f"{day.year - age:04d}-{day.month:02d}-{day.day:02d}" < born)

@@ -21,10 +21,43 @@ _HEADING: Final = re.compile(r"市辖区[\s,，、·\-]*")
 _OLD_COUNTY: Final = re.compile(r"[一-龥]{1,3}县|[一-龥]{2,12}族自治县")
 _NOT_COUNTY: Final = frozenset("省市区路街道镇乡村巷弄号组园苑")
 _PEOPLES: Final = (
-    "土家族", "柯尔克孜", "哈萨克", "蒙古族", "蒙古", "朝鲜族", "傈僳族", "布依族", "哈尼族", "景颇族", "土族", "撒拉族", "裕固族", "保安族",
-    "东乡族", "苗族", "侗族", "瑶族", "彝族", "藏族", "羌族", "傣族", "白族", "壮族", "回族", "满族", "畲族", "黎族", "水族", "佤族", "拉祜族",
-    "仡佬族", "各族", "达斡尔族", "鄂伦春", "鄂温克族",
-)  # fmt: skip
+    "土家族",
+    "柯尔克孜",
+    "哈萨克",
+    "蒙古族",
+    "蒙古",
+    "朝鲜族",
+    "傈僳族",
+    "布依族",
+    "哈尼族",
+    "景颇族",
+    "土族",
+    "撒拉族",
+    "裕固族",
+    "保安族",
+    "东乡族",
+    "苗族",
+    "侗族",
+    "瑶族",
+    "彝族",
+    "藏族",
+    "羌族",
+    "傣族",
+    "白族",
+    "壮族",
+    "回族",
+    "满族",
+    "畲族",
+    "黎族",
+    "水族",
+    "佤族",
+    "拉祜族",
+    "仡佬族",
+    "各族",
+    "达斡尔族",
+    "鄂伦春",
+    "鄂温克族",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +162,7 @@ def load(sources: Mapping[str, Any]) -> Divisions:
     provinces: dict[str, str] = {}
     short_provinces: dict[str, str] = {}
     table = root.table("province")
-    for code in table.keys():
+    for code in table:
         full, _, short = table.text(code).partition(" ")
         names[code] = full
         provinces[full], short_provinces[short or full] = code, code
@@ -138,7 +171,7 @@ def load(sources: Mapping[str, Any]) -> Divisions:
     short_prefectures: dict[str, str] = {}
     counties: dict[str, dict[str, str]] = {"": {}}
     table = root.table("prefecture")
-    for code in table.keys():
+    for code in table:
         if code[:2] not in names:
             table.refuse("belongs to no province", code)
         name, bar, rest = table.text(code).partition(" |")
@@ -147,19 +180,21 @@ def load(sources: Mapping[str, Any]) -> Divisions:
         if name != "-":
             names[code] = name
             prefectures[name] = code
-            for short in (name.removesuffix("市").removesuffix("地区").removesuffix("盟"), _without_people(name, "自治州", "州")):
-                if short and short != name and len(short) >= 2:
-                    (prefectures if short.endswith("州") and "自治州" in name else short_prefectures)[short] = code
+            plain = name.removesuffix("市").removesuffix("地区").removesuffix("盟")
+            if plain != name and len(plain) >= 2:
+                short_prefectures[plain] = code
+            autonomous = _without_people(name, "自治州", "州")
+            if autonomous:
+                prefectures[autonomous] = code
         for item in rest.split():
             number, county = item[:2], item[2:]
             if not number.isdigit() or len(county) < 2:
                 table.refuse("a county is two digits and a name", code)
             names[code + number] = county
-            for spelling in (county, _without_people(county, "自治县", "县")):
-                if spelling:
-                    counties.setdefault(code, {})[spelling] = counties.setdefault(code[:2], {})[spelling] = code + number
-                    if len(spelling) >= 3:
-                        counties[""][spelling] = code + number
+            for spelling in {county, _without_people(county, "自治县", "县") or county}:
+                counties.setdefault(code, {})[spelling] = counties.setdefault(code[:2], {})[spelling] = code + number
+                if len(spelling) >= 3:
+                    counties[""][spelling] = code + number
     table.done()
     root.done()
     frozen = MappingProxyType({key: MappingProxyType(value) for key, value in counties.items()})

@@ -11,9 +11,12 @@ from policies.divisions import Divisions
 from policies.folding import fold, key
 from policies.surnames import Surnames
 
-_UNIT_TAIL: Final = re.compile(r"(?:有限责任公司|股份有限公司|集团有限公司|有限公司|股份公司|集团公司|集团|公司|事务所|合作社|总店|分店|商行)+$")
+_UNIT_TAIL: Final = re.compile(
+    r"(?:有限责任公司|股份有限公司|集团有限公司|有限公司|股份公司|集团公司|集团|公司|事务所|合作社|总店|分店|商行)+$"
+)
 _PART: Final = re.compile(
-    r"[^\s,，、()（）]*?(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同|苑|园|城|府|湾|里|号楼|号|栋|幢|座|单元|室|楼|层|组|队)(?:小区|社区|花园|公寓)?"
+    r"[^\s,，、()（）]*?(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同|苑|园|城|府|湾|里"
+    r"|号楼|号|栋|幢|座|单元|室|楼|层|组|队)(?:小区|社区|花园|公寓)?"
 )
 _WEAK: Final = re.compile(r"[0-9A-Z一二三四五六七八九十百]{0,5}(?:号楼|号|栋|幢|座|单元|室|楼|层|组|队|村|路|街|里|园|城|府|湾)")
 _LATIN: Final = re.compile(r"[A-Z .'\-]+")
@@ -108,8 +111,8 @@ class Entities:
         year, month, date = value.split("-")
         short = (str(int(month)), str(int(date)))
         for months, dates in {(month, date), short}:
-            for form in (f"{year}年{months}月{dates}日", f"{year}年{months}月{dates}", f"{year}.{months}.{dates}", f"{year}/{months}/{dates}", f"{year}-{months}-{dates}"):
-                self._phrase(form, "日期", value, "date")
+            for form in ("{}年{}月{}日", "{}年{}月{}", "{}.{}.{}", "{}/{}/{}", "{}-{}-{}"):
+                self._phrase(form.format(year, months, dates), "日期", value, "date")
         self._phrase(f"{year}{month}{date}", "日期", value, "date")
 
     def _phrase(self, form: str, kind: str, identity: str, rule: str) -> None:
@@ -125,7 +128,9 @@ class Source:
     unit_by: str | None
 
 
-def gather(items: Iterable[tuple[Mapping[str, Any], tuple[Source, ...]]], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions) -> Entities:
+def gather(
+    items: Iterable[tuple[Mapping[str, Any], tuple[Source, ...]]], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions
+) -> Entities:
     """The entities of a record: its objects, each with the sources among its fields."""
     found = Entities()
     for item, sources in items:
@@ -138,7 +143,13 @@ def gather(items: Iterable[tuple[Mapping[str, Any], tuple[Source, ...]]], unit_k
 
 
 def _add(
-    found: Entities, source: Source, value: str, item: Mapping[str, Any], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions
+    found: Entities,
+    source: Source,
+    value: str,
+    item: Mapping[str, Any],
+    unit_kinds: frozenset[str],
+    surnames: Surnames,
+    divisions: Divisions,
 ) -> None:
     match source.entity:
         case "name" if source.unit_by and item.get(source.unit_by) in unit_kinds:

@@ -18,9 +18,15 @@ MOST_FAULTS: Final = 200
 RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "type": ("{label_zh}应为{want_zh}。", "{label_en} must be {want_en}."),
-        "required": ("缺少{label_zh}。来源未提供的，须在 provenance 中注明 unknown。", "{label_en} is missing. If the source does not tell, provenance must say unknown."),
+        "required": (
+            "缺少{label_zh}。来源未提供的，须在 provenance 中注明 unknown。",
+            "{label_en} is missing. If the source does not tell, provenance must say unknown.",
+        ),
         "required-always": ("缺少{label_zh}，此项不可为空。", "{label_en} is missing and cannot be unknown."),
-        "unknown-field": ("第 {number} 个键不是此处的字段{hint_zh}；只接收与诉求直接相关的字段。", "Key number {number} is no field here{hint_en}; only what the petition needs is collected."),
+        "unknown-field": (
+            "第 {number} 个键不是此处的字段{hint_zh}；只接收与诉求直接相关的字段。",
+            "Key number {number} is no field here{hint_en}; only what the petition needs is collected.",
+        ),
         "over-collected": ("{label_zh}超出必要范围，不予收集。", "{label_en} goes beyond what is necessary and is not collected."),
         "made-by-archive": ("{label_zh}由档案系统生成，不得报送。", "{label_en} is made by the archive and refused on input."),
         "too-long": ("{label_zh}超过 {limit} 个字符。", "{label_en} is longer than {limit} characters."),
@@ -36,7 +42,7 @@ RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "private-use": ("{label_zh}含有专用区字符，代码中不允许。", "{label_en} contains a private-use character, which a code may not."),
         "space": ("{label_zh}中不得有空格。", "{label_en} may not contain spaces."),
         "format": ("{label_zh}应为{want_zh}。", "{label_en} must be {want_en}."),
-        "code": ("{label_zh}不在代码表“{list_zh}”中。", "{label_en} is not in the code list \"{list_en}\"."),
+        "code": ("{label_zh}不在代码表“{list_zh}”中。", '{label_en} is not in the code list "{list_en}".'),
         "range": ("{label_zh}应在 {minimum} 与 {maximum} 之间。", "{label_en} must be between {minimum} and {maximum}."),
         "future": ("{label_zh}晚于今天。", "{label_en} lies in the future."),
         "state-secret": (
@@ -48,7 +54,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Item number {number} is refused: the fonds' rulebook does not name it with its legal basis.",
         ),
         "provenance-path": ("第 {number} 个键不是字段路径{hint_zh}。", "Key number {number} is no field path{hint_en}."),
-        "provenance-code": ("第 {number} 个键的值应为 given、derived 或 unknown。", "The value of key number {number} must be given, derived or unknown."),
+        "provenance-code": (
+            "第 {number} 个键的值应为 given、derived 或 unknown。",
+            "The value of key number {number} must be given, derived or unknown.",
+        ),
         "provenance-contradicts": (
             "{label_zh}的来源说明与其值矛盾。",
             "What provenance says of {label_en} contradicts its value.",
@@ -66,7 +75,10 @@ WANTED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "integer": ("整数", "an integer"),
         "bool": ("true 或 false", "true or false"),
         "date": ("日期（YYYY-MM-DD）", "a date (YYYY-MM-DD)"),
-        "datetime": ("时间（YYYY-MM-DDTHH:MM:SS，可带时区，不带按北京时间）", "a time (YYYY-MM-DDTHH:MM:SS with an optional zone; Asia/Shanghai without)"),
+        "datetime": (
+            "时间（YYYY-MM-DDTHH:MM:SS，可带时区，不带按北京时间）",
+            "a time (YYYY-MM-DDTHH:MM:SS with an optional zone; Asia/Shanghai without)",
+        ),
         "dated-texts": ("由 date 和 text 组成的对象的数组", "an array of objects with date and text"),
         "scalar": ("文字、整数或 true/false", "a string, an integer, true or false"),
         "sha256": ("64 位小写十六进制摘要", "64 lower-case hexadecimal digits"),

@@ -15,12 +15,16 @@ _HEAD: Final = """\
 本页由规则文件生成，请勿手改。 Rendered from the rulebook (`policies/rulebook/fields.toml`, `codes.toml`); do not edit.
 
 - **必填 Required**：`✓` 组存在时必填，来源未提供的须在 `provenance` 注明 `unknown`；`!` 不得缺；`—` 可缺；`档` 由档案系统生成，报送即拒收。
-  `✓` required whenever its group is present, or `unknown` in `provenance`; `!` never absent; `—` optional; `档` made by the archive and refused on input.
+  `✓` required whenever its group is present, or `unknown` in `provenance`; `!` never absent; `—` optional;
+  `档` made by the archive and refused on input.
 - **封存 Sealed**：`封` 只以密文保存。 kept under the case's data key only.
 - **脱敏 Mask**：脱敏视图显示什么。 what a masked view shows; `withheld` shows nothing.
 - **类 Class**：访问矩阵的列（`access-matrix.md`）。 the column of the access matrix.
 """
-_COLUMNS: Final = "| 字段 Field | 名称 Label | 类型 Type | 必填 Required | 密级 Classification | 检索 Search | 脱敏 Mask | 封存 Sealed | 层 Tier | 类 Class | 说明 Note |\n|---|---|---|---|---|---|---|---|---|---|---|"
+_COLUMNS: Final = (
+    "| 字段 Field | 名称 Label | 类型 Type | 必填 Required | 密级 Classification "
+    "| 检索 Search | 脱敏 Mask | 封存 Sealed | 层 Tier | 类 Class | 说明 Note |\n|---|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
 def field_documentation(rulebook: Rulebook) -> str:
@@ -38,7 +42,8 @@ def field_documentation(rulebook: Rulebook) -> str:
     parts.append("；".join(labels) + "。\n")
     if catalogue.extra_collected:
         parts.append("## 经许可另行采集 Collected by permission\n")
-        parts += [f"- {one.label_zh} {one.label_en}：{one.legal_basis_zh}；{one.legal_basis_en}" for one in catalogue.extra_collected.values()]
+        allowed = catalogue.extra_collected.values()
+        parts += [f"- {one.label_zh} {one.label_en}：{one.legal_basis_zh}；{one.legal_basis_en}" for one in allowed]
         parts.append("")
     parts.append("## 代码表 Code lists\n")
     parts.append("代码不变，名称随版本；报送时代码与名称均可。 Codes are stable, names belong to versions; a deposit may use either.\n")

@@ -18,7 +18,8 @@ INVISIBLE: Final = f"{ZERO_WIDTH}\ufe00-\ufe0f\u20e3\U000e0100-\U000e01ef"
 _INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
 _SPACED: Final = re.compile(r"[^\x00-\x7f]\s|\s[^\x00-\x7f]")
 _DOTS: Final = "•・‧∙⋅･᛫●"
-NUMERALS: Final = {**dict.fromkeys("〇零○", "0"), **{c: str(i) for i, s in enumerate(("一壹幺弌", "二贰两貳", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖"), 1) for c in s}}  # fmt: skip
+_READ_OUT: Final = ("〇零○", "一壹幺弌", "二贰两貳", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖")
+NUMERALS: Final = {character: str(value) for value, characters in enumerate(_READ_OUT) for character in characters}
 """Chinese numerals as they are read out in telephone numbers."""
 _TO_DIGITS: Final = str.maketrans(NUMERALS)
 
@@ -26,7 +27,10 @@ _TO_DIGITS: Final = str.maketrans(NUMERALS)
 def _one_to_one() -> dict[int, int]:
     """Characters whose NFKC form, upper-cased, is one other character; digits of every script; Latin letters to upper case."""
     table: dict[int, int] = {}
-    ranges = ((0x21, 0x250), (0x660, 0x6FF), (0x2000, 0x2BFF), (0x3000, 0x3400), (0xF900, 0xFB00), (0xFE10, 0xFFF0), (0x1D400, 0x1D800), (0x1F100, 0x1F170), (0x1FBF0, 0x1FBFA))  # fmt: skip
+    ranges = (
+        (0x21, 0x250), (0x660, 0x6FF), (0x2000, 0x2BFF), (0x3000, 0x3400), (0xF900, 0xFB00), (0xFE10, 0xFFF0),
+        (0x1D400, 0x1D800), (0x1F100, 0x1F170), (0x1FBF0, 0x1FBFA),
+    )  # fmt: skip
     for start, stop in ranges:
         for point in range(start, stop):
             character = chr(point)

@@ -45,7 +45,10 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             "code", "6、9 或 12 位行政区划代码", "an area code of 6, 9 or 12 digits", re.compile(r"[1-9][0-9]{5}(?:[0-9]{3}){0,2}")
         ),
         "media-type": Format(
-            "code", "媒体类型（如 application/pdf）", "a media type such as application/pdf", re.compile(r"[a-z0-9.+\-]{1,60}/[a-z0-9.+\-]{1,60}")
+            "code",
+            "媒体类型（如 application/pdf）",
+            "a media type such as application/pdf",
+            re.compile(r"[a-z0-9.+\-]{1,60}/[a-z0-9.+\-]{1,60}"),
         ),
         "file-name": Format("line", "不含路径的文件名", "a file name without a path", re.compile(r"(?!\.{1,2}$)[^/\\:*?\"<>|]+")),
     }

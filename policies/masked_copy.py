@@ -90,9 +90,7 @@ def _objects(record: Mapping[str, Any], rulebook: Rulebook) -> Iterator[tuple[Ma
             yield (record.get(plan.key, {}) if plan.key else record), plan.sources
 
 
-def _item(
-    plan: GroupMasks, item: Mapping[str, Any], rulebook: Rulebook, redactor: Redactor, *, hide: bool
-) -> Iterator[tuple[str, str]]:
+def _item(plan: GroupMasks, item: Mapping[str, Any], rulebook: Rulebook, redactor: Redactor, *, hide: bool) -> Iterator[tuple[str, str]]:
     plain = Context(rulebook.surnames, rulebook.divisions, redactor.text, id_type=item.get("id_type"))
     for masked in plan.masks:
         value = item.get(masked.name)

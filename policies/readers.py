@@ -261,9 +261,7 @@ def _dated_texts(one: Field, _codes: CodeList | None) -> Reader:
 
 
 def _sha256(one: Field, _codes: CodeList | None) -> Reader:
-    return string_reader(
-        _labels(one), Format("code", *WANTED["sha256"], pattern=_SHA256), 64, name="sha256"
-    )
+    return string_reader(_labels(one), Format("code", *WANTED["sha256"], pattern=_SHA256), 64, name="sha256")
 
 
 def _never(one: Field, _codes: CodeList | None) -> Reader:

@@ -37,10 +37,14 @@ class Redacted:
 
 _TITLE: Final = (
     "先生|女士|小姐|师傅|老师|同志|大爷|大妈|大娘|大哥|大姐|阿姨|叔叔|老板|经理|主任|书记|局长|副局长|处长|科长|所长|院长|校长|镇长|乡长|村长|"
-    "县长|市长|区长|队长|组长|会长|厂长|站长|董事长|总经理|总|医生|律师|法官|警官|支书|委员|干事|某某|某|××|XX|\\*\\*|×|X|\\*"
+    "县长|市长|区长|队长|组长|会长|厂长|站长|董事长|总经理|医生|律师|法官|警官|支书|委员|干事|某某|某|××|XX|\\*\\*|×|X|\\*"
 )
 _TITLED: Final = re.compile(rf"([一-龥]{{1,2}}?)({_TITLE})")
-_CUE: Final = re.compile(r"(?:我叫|我名叫|名叫|姓名[:：]?|联系人[:：]|投诉人[:：]?|举报人[:：]?|申请人[:：]?|信访人[:：]?|反映人[:：]?)\s?")
+_CALLED_BEFORE: Final = ("老", "小", "阿")
+_CALLED_AFTER: Final = ("总", "工", "哥", "姐", "叔", "伯", "爷", "氏")
+_CUE: Final = re.compile(
+    r"(?:(?P<sure>我叫|我名叫|名叫|姓名[:：]|联系人[:：])|投诉人[:：]?|举报人[:：]?|申请人[:：]?|信访人[:：]?|反映人[:：]?)\s?"
+)
 _AFTER_NAME: Final = frozenset("，,。.、；;：:()（） \n\t是在今于住家男女系为现来的我从身电联因由和与要，")
 _ROOM_AFTER: Final = re.compile(r"(?:[0-9一二三四五六七八九十A-Z\-]{1,6}(?:号楼|号|栋|幢|座|单元|室|楼|层|组|队|弄|户|房)){1,6}+")
 _ALNUM: Final = re.compile(r"[0-9A-Z](?:[ \t\u00a0\u3000\-‐-―._/·•,，、*|~()+]{0,2}+[0-9A-Z])*+")
@@ -113,19 +117,18 @@ class Redactor:
             for surname in (name, name[-1]):
                 who = known.get(surname)
                 sure = self._surnames is not None and (
-                    surname in self._surnames.compound
-                    or (surname in self._surnames.single and surname not in self._surnames.doubtful)
+                    surname in self._surnames.compound or (surname in self._surnames.single and surname not in self._surnames.doubtful)
                 )
                 if who is not None or sure:
                     start = found.end(1) - len(surname)
                     yield Hit(start, found.end(), "姓名", "name.title", MEDIUM if who else LOW, who or text[start : found.end()])
                     break
         for surname, who in known.items():
-            for before in ("老", "小", "阿"):
-                at = text.find(before + surname)
+            for called in (*(word + surname for word in _CALLED_BEFORE), *(surname + word for word in _CALLED_AFTER)):
+                at = text.find(called)
                 while at >= 0:
-                    yield Hit(at, at + len(surname) + 1, "姓名", "name.familiar", MEDIUM, who)
-                    at = text.find(before + surname, at + 1)
+                    yield Hit(at, at + len(called), "姓名", "name.familiar", MEDIUM, who)
+                    at = text.find(called, at + 1)
 
     def _introduced(self, text: str, surnames: Surnames) -> Iterator[Hit]:
         """A name behind words that introduce one: 我叫…, 姓名：…."""
@@ -133,8 +136,12 @@ class Redactor:
             rest = text[found.end() : found.end() + 4]
             if len(rest) < 2 or not (rest[:2] in surnames.compound or rest[0] in surnames.single):
                 continue
+            if found["sure"] is None and rest[0] in surnames.doubtful:
+                continue
             longest = 4 if rest[:2] in surnames.compound else 3
-            length = next((index for index in range(1, len(rest)) if rest[index] in _AFTER_NAME or not "一" <= rest[index] <= "龥"), len(rest))
+            length = next(
+                (index for index in range(1, len(rest)) if rest[index] in _AFTER_NAME or not "一" <= rest[index] <= "龥"), len(rest)
+            )
             if length >= 2:
                 end = found.end() + min(length, longest)
                 yield Hit(found.end(), end, "姓名", "name.cue", LOW, text[found.end() : end])
@@ -152,7 +159,9 @@ class Redactor:
             (start, end), best = ordered[index]
             rank = (_WORTH[best.confidence], start - end)
             index += 1
-            while index < len(ordered) and (ordered[index][0][0] < end or self._same(text[end : ordered[index][0][0]], best, ordered[index][1])):
+            while index < len(ordered) and (
+                ordered[index][0][0] < end or self._same(text[end : ordered[index][0][0]], best, ordered[index][1])
+            ):
                 (first, last), other = ordered[index]
                 if (_WORTH[other.confidence], first - last) < rank:
                     best, rank = other, (_WORTH[other.confidence], first - last)

@@ -64,7 +64,7 @@ def propose(facts: Mapping[str, Any], rules: Retention) -> Proposal:
     rule = next((one for one in rules.rules if _fits(one, facts)), rules.default)
     name, rule_id, basis_zh, basis_en = rule.retention_class, rule.rule_id, rule.basis_zh, rule.basis_en
     wished = facts.get("proposed_retention_class")
-    if wished in rules.classes and wished != name:
+    if isinstance(wished, str) and wished in rules.classes and wished != name:
         longer = _years(rules.classes[wished]) > _years(rules.classes[name])
         if longer or rules.depositor_may_shorten:
             name, rule_id = wished, "depositor"

@@ -1,6 +1,6 @@
 """Validation of a deposited record against the catalogue: everything wrong is found at once and nothing of the input is repeated.
 
-    checked = validate(record, rulebook, today=date(2026, 11, 22))   # or InvalidInput with every fault
+`validate(record, rulebook, today=day)` answers a `Checked`, or raises InvalidInput with every fault.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def _code(row: Shape, versions: tuple[str, ...]) -> Code:
     renamed: dict[str, str] = {}
     if row.has("renamed"):
         table = row.table("renamed")
-        renamed = {version: table.text(version) for version in table.keys() if version in versions}
+        renamed = {version: table.text(version) for version in table if version in versions}
         table.done()
     names: dict[str, str] = {}
     current = first

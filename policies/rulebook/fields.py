@@ -81,7 +81,8 @@ def _place(row: Shape, groups: Mapping[str, Group]) -> tuple[str, Group, str]:
     group = groups.get(head if dot else "records")
     if group is None:
         row.refuse("belongs to no group", "path")
-    if not name or name[0] not in _NAME_START or not set(name) <= _NAME_REST or len(name) > 60 or (not dot and name in {g.key for g in groups.values()}):
+    taken = not dot and name in {other.key for other in groups.values()}
+    if taken or not name or name[0] not in _NAME_START or not set(name) <= _NAME_REST or len(name) > 60:
         row.refuse("a field's name is lower-case letters, digits and underscores, and not a group's", "path")
     return path, group, name
 

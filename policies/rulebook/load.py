@@ -1,7 +1,6 @@
 """The rulebook: TOML files compiled to one immutable value, whose version names exactly these rules for ever.
 
-    rulebook = base()
-    rulebook = compile(base_sources(), {"fields": {"field": [...]}})      # with a fonds' overlay
+`base()` is the rulebook as packaged; `compile(base_sources(), {"fields": {"field": [...]}})` lays a fonds' overlay over it.
 """
 
 from __future__ import annotations
@@ -109,9 +108,7 @@ def compile(base: Sources, overlay: Sources) -> Rulebook:  # noqa: A001  the act
 
 def version_of(base: Sources, overlay: Sources) -> str:
     """Hexadecimal SHA-256 over the canonical JSON of both; the same rules written in another order of keys have the same version."""
-    content = json.dumps(
-        {"base": _plain(base), "overlay": _plain(overlay)}, sort_keys=True, ensure_ascii=False, separators=(",", ":")
-    )
+    content = json.dumps({"base": _plain(base), "overlay": _plain(overlay)}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 
 

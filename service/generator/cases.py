@@ -123,9 +123,7 @@ def _closure(random: Random, topic: Topic, *, repeated: bool) -> str:
     return _CLOSURES[bisect(_CLOSURE_WEIGHTS, random.random() * 100)]
 
 
-def _petitioners(
-    random: Random, topic: Topic, place: Place, earlier: Earlier | None, *, anonymous: bool
-) -> tuple[list[Person], int, str]:
+def _petitioners(random: Random, topic: Topic, place: Place, earlier: Earlier | None, *, anonymous: bool) -> tuple[list[Person], int, str]:
     draw = random.random
     if anonymous:
         return [], 1, "single"

@@ -238,5 +238,3 @@ def exact_json(value: Any) -> str:
 def _escape(hit: re.Match[str]) -> str:
     units = hit[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[index]:02x}{units[index + 1]:02x}" for index in range(0, len(units), 2))
-
-

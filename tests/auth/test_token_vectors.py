@@ -17,7 +17,7 @@ from auth.tokens import signed_payload
 def _taken(vectors: Path, check: Callable[[object], PublicKey]) -> tuple[set[int], set[int], int]:
     """(valid vectors taken, invalid vectors taken, all vectors) under keys that `check` lets through."""
     document = json.loads((vectors / "wycheproof_json_web_signature_test.json").read_text())
-    valid, invalid, total = set(), set(), 0
+    valid, invalid, total = set[int](), set[int](), 0
     for group in document["testGroups"]:
         # Symmetric groups have no public key: their secret is offered in its place, as a confused verifier would.
         key: dict[str, Any] = group.get("public", group["private"])

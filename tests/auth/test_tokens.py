@@ -8,6 +8,7 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ ATTACKS: dict[str, Callable[[Forge], str]] = {
     "fonds with NUL": lambda f: f.token(fonds="F001\0"),
     "an empty fonds": lambda f: f.token(fonds=""),
     "a claim we do not know": lambda f: f.token(role="secadmin"),
-    **{f"without {name}": (lambda f, name=name: f.token(without=name)) for name in
+    **{f"without {name}": partial(Forge.token, without=name) for name in
        ("iss", "aud", "sub", "client_id", "jti", "iat", "nbf", "exp", "fonds", "sid")},
     "padding on the signature": lambda f: f.token() + "==",
     "stray bits in the signature's last character": _stray_bits,
@@ -275,7 +276,7 @@ ASSERTION_ATTACKS: dict[str, Callable[[ClientForge], str]] = {
     "jti as a number": lambda f: f.token(jti=1),
     "jti empty": lambda f: f.token(jti=""),
     "jti too long": lambda f: f.token(jti="j" * 256),
-    **{f"without {name}": (lambda f, name=name: f.token(without=name)) for name in ("iss", "sub", "aud", "jti", "iat", "exp")},
+    **{f"without {name}": partial(ClientForge.token, without=name) for name in ("iss", "sub", "aud", "jti", "iat", "exp")},
 }
 
 

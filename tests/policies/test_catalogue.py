@@ -8,14 +8,15 @@ from typing import Any
 
 import jsonschema
 import pytest
-from petition_records import typical
 
 from foundation.errors import InvalidInput
+from petition_records import typical
 from policies.errors import RulebookRefused
 from policies.field_docs import field_documentation
 from policies.form_schema import json_schema
 from policies.masked_copy import mask_record
-from policies.rulebook.load import base, base_sources, compile
+from policies.rulebook import load
+from policies.rulebook.load import base, base_sources
 from policies.validation import validate
 
 TODAY = date(2026, 11, 22)
@@ -43,17 +44,21 @@ def test_the_record_has_its_116_fields_and_the_depositors_proposal() -> None:
 def test_every_field_and_code_has_a_label_in_chinese_and_in_english() -> None:
     rulebook = base()
     for field in rulebook.catalogue:
-        assert field.label_zh and field.label_en.isprintable() and field.label_en[0].isascii()
+        assert field.label_zh
+        assert field.label_en.isprintable()
+        assert field.label_en[0].isascii()
         assert bool(field.note_zh) == bool(field.note_en)
     for code_list in rulebook.codes.lists.values():
-        assert code_list.label_zh and code_list.label_en
+        assert code_list.label_zh
+        assert code_list.label_en
         assert all(code.label_en and all(code.names.values()) for code in code_list.codes.values())
 
 
 def test_what_is_personal_is_sealed_and_what_is_sealed_has_no_plain_index() -> None:
     for field in base().catalogue:
         if field.classification in {"personal", "sensitive"}:
-            assert field.sealed and field.mask != "none"
+            assert field.sealed
+            assert field.mask != "none"
         if field.sealed:
             assert not field.plain
 
@@ -83,14 +88,15 @@ def test_one_entry_in_fields_toml_is_a_field_at_every_door(sealed: bool) -> None
     record["replies"][0]["reply_text"] += f"款项汇入{card[:4]} {card[4:]}。"
     with pytest.raises(InvalidInput):
         validate(record, base(), today=TODAY)
-    for rulebook in (compile(sources, {}), compile(base_sources(), {"fields": {"field": [entry]}})):
+    for rulebook in (load.compile(sources, {}), load.compile(base_sources(), {"fields": {"field": [entry]}})):
         assert rulebook.version != base().version
         checked = validate(record, rulebook, today=TODAY)
         path = "petitioners[].bank_card"
         if sealed:
             assert checked.sealed[path, 1] == card
             assert checked.blind[path] == (card,)
-            assert path not in checked.facts and path not in checked.search_terms
+            assert path not in checked.facts
+            assert path not in checked.search_terms
             copy = mask_record(checked, rulebook)
             assert copy[path] == [None, "****4567"]
             assert card[8:] not in str(copy)
@@ -136,7 +142,7 @@ def test_one_entry_in_fields_toml_is_a_field_at_every_door(sealed: bool) -> None
 )
 def test_a_catalogue_that_contradicts_itself_is_refused_with_its_place(path: str, properties: dict[str, Any]) -> None:
     with pytest.raises(RulebookRefused) as caught:
-        compile(changed(path, **properties), {})
+        load.compile(changed(path, **properties), {})
     assert caught.value.params["file"] in {"fields", "classes"}
     assert caught.value.params["where"]
 
@@ -157,16 +163,32 @@ def test_a_catalogue_that_contradicts_itself_is_refused_with_its_place(path: str
         {"codes": {"list": {"topic_tag": {"codes": [{"code": "wages", "zh": "工资", "en": "wages"}]}}}},
         {"retention": {"class": {}}},
         {"retention": {"default_class": "y30"}},
-        {"retention": {"rule": [{"id": "r", "class": "y9", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["grade"], "codes": []}]}]}},
-        {"retention": {"rule": [{"id": "r", "class": "y1", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["petitioners[].name"], "codes": []}]}]}},
+        {
+            "retention": {
+                "rule": [{"id": "r", "class": "y9", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["grade"], "codes": []}]}]
+            }
+        },
+        {
+            "retention": {
+                "rule": [
+                    {"id": "r", "class": "y1", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["petitioners[].name"], "codes": []}]}
+                ]
+            }
+        },
         {"retention": {"rule": [{"id": "r", "class": "y1", "basis_zh": "某", "basis_en": "b", "all": []}]}},
-        {"retention": {"rule": [{"id": "with-result", "class": "y1", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["grade"], "codes": []}]}]}},
+        {
+            "retention": {
+                "rule": [
+                    {"id": "with-result", "class": "y1", "basis_zh": "某", "basis_en": "b", "all": [{"paths": ["grade"], "codes": []}]}
+                ]
+            }
+        },
         {"fields": []},
     ],
 )
 def test_an_overlay_that_takes_away_or_loosens_is_refused(overlay: dict[str, Any]) -> None:
     with pytest.raises(RulebookRefused):
-        compile(base_sources(), overlay)
+        load.compile(base_sources(), overlay)
 
 
 def test_an_overlay_relabels_adds_lists_and_codes_and_its_own_version() -> None:
@@ -180,11 +202,12 @@ def test_an_overlay_relabels_adds_lists_and_codes_and_its_own_version() -> None:
         },
         "retention": {"default_class": "y5", "default_basis_zh": "本单位规定", "default_basis_en": "own list"},
     }
-    rulebook = compile(base_sources(), overlay)
+    rulebook = load.compile(base_sources(), overlay)
     assert rulebook.catalogue["case_no"].label_zh == "案号"
-    assert "dock" in rulebook.codes["topic_tag"].codes and "mood" in rulebook.codes
+    assert "dock" in rulebook.codes["topic_tag"].codes
+    assert "mood" in rulebook.codes
     assert rulebook.retention.default.retention_class == "y5"
-    assert rulebook.version == compile(base_sources(), deepcopy(overlay)).version != base().version
+    assert rulebook.version == load.compile(base_sources(), deepcopy(overlay)).version != base().version
     record = typical()
     record["tags"] = ["码头搬迁"]
     assert validate(record, rulebook, today=TODAY).facts["tags"] == ("dock",)
@@ -193,8 +216,8 @@ def test_an_overlay_relabels_adds_lists_and_codes_and_its_own_version() -> None:
 def test_the_version_is_of_the_rules_and_not_of_their_writing() -> None:
     sources = dict(base_sources())
     reordered = {stem: dict(reversed(list(table.items()))) for stem, table in reversed(list(sources.items()))}
-    assert compile(reordered, {}).version == base().version
-    assert compile(changed("grade", label_en="Rank"), {}).version != base().version
+    assert load.compile(reordered, {}).version == base().version
+    assert load.compile(changed("grade", label_en="Rank"), {}).version != base().version
     assert len(base().version) == 64
 
 
@@ -212,7 +235,10 @@ def test_code_lists_keep_a_code_through_its_renaming() -> None:
     assert category.version_on(date(1990, 1, 1)) == "2005"
 
 
-@pytest.mark.parametrize(("name", "day", "version"), [("国土资源", "2024-01-08", "2005"), ("natural_resources", "2016-01-08", "2005"), ("natural_resources", "2024-01-08", "2018")])
+@pytest.mark.parametrize(
+    ("name", "day", "version"),
+    [("国土资源", "2024-01-08", "2005"), ("natural_resources", "2016-01-08", "2005"), ("natural_resources", "2024-01-08", "2018")],
+)
 def test_a_record_keeps_the_version_its_category_was_given_under(name: str, day: str, version: str) -> None:
     record = typical()
     record["content_category_l1"] = name

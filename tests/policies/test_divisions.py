@@ -19,7 +19,15 @@ def test_every_province_and_prefecture_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("code", "name"),
-    [("430104", "湖南省长沙市岳麓区"), ("110105", "北京市朝阳区"), ("430000", "湖南省"), ("430100", "湖南省长沙市"), ("430104001002", "湖南省长沙市岳麓区"), ("999999", None), ("430199", None)],
+    [
+        ("430104", "湖南省长沙市岳麓区"),
+        ("110105", "北京市朝阳区"),
+        ("430000", "湖南省"),
+        ("430100", "湖南省长沙市"),
+        ("430104001002", "湖南省长沙市岳麓区"),
+        ("999999", None),
+        ("430199", None),
+    ],
 )
 def test_a_code_has_its_full_name(code: str, name: str | None) -> None:
     assert PLACES.name(code) == name

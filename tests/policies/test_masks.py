@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from petition_records import accusation, typical
 
+from petition_records import accusation, typical
 from policies.masked_copy import mask_record
 from policies.masks import MASKS, NONE, REDACT, Context, apply
 from policies.rulebook.load import base
 from policies.validation import validate
 
+TODAY = date(2026, 11, 22)
 CONTEXT = Context(base().surnames, base().divisions)
 UNIT = Context(base().surnames, base().divisions, unit=True)
 ACCUSED_UNIT = Context(base().surnames, base().divisions, unit=True, accused=True)
@@ -106,7 +108,14 @@ def test_the_credit_code_of_a_unit_is_masked_as_one() -> None:
     assert apply("id_6_4", "914301000000000000", context) == "****0000"
 
 
-VALUES = st.one_of(st.none(), st.integers(), st.floats(), st.text(st.characters(), max_size=60), st.lists(st.text(max_size=10), max_size=3), st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2))
+VALUES = st.one_of(
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.text(st.characters(), max_size=60),
+    st.lists(st.text(max_size=10), max_size=3),
+    st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=2),
+)
 HIDING = sorted(set(MASKS) - {NONE})
 
 
@@ -115,7 +124,10 @@ def test_masks_are_total(mask: str, value: Any) -> None:
     assert isinstance(apply(mask, value, CONTEXT), str)
 
 
-@given(st.sampled_from(sorted(set(HIDING) - {REDACT})), st.one_of(st.text("0123456789X", min_size=1, max_size=30), st.text("张欧阳三四五·•明a@.1", min_size=1, max_size=12)))
+@given(
+    st.sampled_from(sorted(set(HIDING) - {REDACT})),
+    st.one_of(st.text("0123456789X", min_size=1, max_size=30), st.text("张欧阳三四五·•明a@.1", min_size=1, max_size=12)),
+)
 def test_masking_a_masked_value_changes_nothing(mask: str, value: str) -> None:
     once = apply(mask, value, CONTEXT)
     assert apply(mask, once, CONTEXT) == once
@@ -129,13 +141,15 @@ def test_a_masked_id_number_has_no_birth_date(number: str) -> None:
 @given(st.text(st.characters(), min_size=1, max_size=40))
 def test_a_masked_name_shows_two_characters_at_most(name: str) -> None:
     shown = apply("name_first_char", name, CONTEXT)
-    assert shown.endswith("**") and len(shown) <= 4
+    assert shown.endswith("**")
+    assert len(shown) <= 4
 
 
 @given(st.text(st.characters(), max_size=40), st.sampled_from(["phone_3_4", "bank_card_4", "credit_code_4", "plate_2", "id_6_4"]))
 def test_a_masked_number_shows_ten_characters_at_most(value: str, mask: str) -> None:
     shown = apply(mask, value, CONTEXT)
-    assert len(shown.replace("*", "")) <= 10 and "*" in shown
+    assert len(shown.replace("*", "")) <= 10
+    assert "*" in shown
 
 
 @given(st.text("幸福路小区栋单元号室一二三湖南长沙岳麓", max_size=20))
@@ -145,18 +159,31 @@ def test_no_street_or_estate_is_ever_shown(tail: str) -> None:
 
 
 def test_the_masked_copy_holds_masked_values_and_redacted_texts_and_nothing_else() -> None:
-    checked = validate(typical(), base(), today=__import__("datetime").date(2026, 11, 22))
+    checked = validate(typical(), base(), today=TODAY)
     copy = mask_record(checked, base())
     catalogue = base().catalogue
     assert all(catalogue[path].sealed and catalogue[path].mask not in {"none", "withheld"} for path in copy)
-    assert "content" not in copy and "petitioners[].birth_date" not in copy and "attachments[].sha256" not in copy
+    assert "content" not in copy
+    assert "petitioners[].birth_date" not in copy
+    assert "attachments[].sha256" not in copy
     shown = str(copy)
-    for planted in ("张三", "欧阳小明", "999999199013321234", "10000001234", "10000005678", "幸福路12号", "501", "王五", "李四光", "买买提"):
+    for planted in (
+        "张三",
+        "欧阳小明",
+        "999999199013321234",
+        "10000001234",
+        "10000005678",
+        "幸福路12号",
+        "501",
+        "王五",
+        "李四光",
+        "买买提",
+    ):
         assert planted not in shown
 
 
 def test_at_high_protection_identity_is_not_even_in_the_masked_copy() -> None:
-    copy = mask_record(validate(accusation(), base(), today=__import__("datetime").date(2026, 11, 22)), base())
+    copy = mask_record(validate(accusation(), base(), today=TODAY), base())
     assert not {path for path in copy if base().catalogue[path].identity}
     for surname in ("张**", "欧阳**", "司马**", "999999"):
         assert surname not in str(copy)

@@ -51,6 +51,9 @@ def run(text: str) -> Redacted:
         ("小张反映", "小张"),
         ("张主任反映", "张主任"),
         ("张先生反映", "张先生"),
+        ("张总反映", "张总"),
+        ("张工反映", "张工"),
+        ("电话100，0000，1234。", "1234"),
         ("欧阳先生反映", "欧阳"),
         ("老欧阳反映", "欧阳"),
         ("阿卜杜拉•买买提反映", "买买提"),
@@ -90,7 +93,8 @@ def run(text: str) -> Redacted:
 def test_what_the_case_knows_is_taken_out_in_every_form(text: str, gone: str) -> None:
     result = run(text)
     assert gone not in result.text
-    assert result.spans and "〔" in result.text
+    assert result.spans
+    assert "〔" in result.text
 
 
 @pytest.mark.parametrize(
@@ -128,6 +132,9 @@ def test_numbers_of_strangers_are_taken_out_by_shape(text: str, gone: str, kind:
         "2019年4月25日，依据湘政发〔2019〕12号文件第3条答复。",
         "2019-04-25至2019-05-30",
         "2016-2020年规划",
+        "2016——2020年规划",
+        "11、12、13、14号楼未验收",
+        "班主任和党总支、汽车总站",
         "2019.4.25—2019.5.30",
         "于2019-04-25 14:30:00受理",
         "补偿3500000元",
@@ -180,17 +187,24 @@ PLANTED = st.sampled_from(["张建国", "欧阳小明", "999999199013321234", "1
 FILL = st.text(st.characters(codec="utf-8"), max_size=30)
 
 
-@settings(max_examples=30000)
+@settings(max_examples=4000)
 @given(FILL, PLANTED, FILL, PLANTED, FILL)
 def test_no_planted_entity_survives_in_any_surrounding(before: str, one: str, between: str, other: str, after: str) -> None:
     result = run(before + one + between + other + after)
-    assert one not in result.text and other not in result.text
+    assert one not in result.text
+    assert other not in result.text
     start = len(before + one + between)
-    assert covered(result, len(before), len(before + one)) and covered(result, start, start + len(other))
+    assert covered(result, len(before), len(before + one))
+    assert covered(result, start, start + len(other))
 
 
-@settings(max_examples=3000)
-@given(FILL, st.lists(st.sampled_from(["", " ", "-", "\u200b", "　", "．", "–", "*", "\u200b ", "·"]), min_size=10, max_size=10), st.lists(st.integers(0, 4), min_size=11, max_size=11), FILL)
+@settings(max_examples=400)
+@given(
+    FILL,
+    st.lists(st.sampled_from(["", " ", "-", "\u200b", "　", "．", "–", "*", "\u200b ", "·"]), min_size=10, max_size=10),
+    st.lists(st.integers(0, 4), min_size=11, max_size=11),
+    FILL,
+)
 def test_a_telephone_number_is_found_through_separators_and_scripts(before: str, gaps: list[str], scripts: list[int], after: str) -> None:
     plain = "10000001234"
     styles = ["0123456789", "０１２３４５６７８９", "⓪①②③④⑤⑥⑦⑧⑨", "〇一二三四五六七八九", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗"]
@@ -217,7 +231,32 @@ def test_redaction_is_total_and_its_spans_rebuild_the_text(text: str) -> None:
         assert piece in rest
 
 
-@pytest.mark.parametrize("unit", ["1 ", "1-", "一", "a@", "@", "A", "1a", "QQ", "微信", "幸福路", "张", "张某", "2019-", "\u200b", " ", "湘A", "密 ", "1, ", "栋1", "我叫张", "."])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "1 ",
+        "1-",
+        "一",
+        "a@",
+        "@",
+        "A",
+        "1a",
+        "QQ",
+        "微信",
+        "幸福路",
+        "张",
+        "张某",
+        "2019-",
+        "\u200b",
+        " ",
+        "湘A",
+        "密 ",
+        "1, ",
+        "栋1",
+        "我叫张",
+        ".",
+    ],
+)
 def test_hostile_texts_take_linear_time(unit: str) -> None:
     """The longest text a record may hold, made to backtrack: each within seconds where a quadratic pattern needs minutes."""
     text = unit * (50_000 // len(unit))

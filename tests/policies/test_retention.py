@@ -6,10 +6,11 @@ from datetime import date
 from typing import Any
 
 import pytest
-from petition_records import minimal, typical
 
+from petition_records import minimal, typical
 from policies.retention import Proposal, propose
-from policies.rulebook.load import base, base_sources, compile
+from policies.rulebook import load
+from policies.rulebook.load import base, base_sources
 from policies.validation import validate
 
 TODAY = date(2026, 11, 22)
@@ -24,7 +25,8 @@ def test_a_case_with_a_result_is_kept_thirty_years() -> None:
     proposal = proposed(typical())
     assert (proposal.retention_class, proposal.rule_id) == ("y30", "with-result")
     assert (proposal.starts_on, proposal.until, proposal.destruction_year) == (date(2025, 1, 1), date(2054, 12, 31), 2055)
-    assert proposal.basis_zh and proposal.basis_en
+    assert proposal.basis_zh
+    assert proposal.basis_en
 
 
 def test_a_leaders_instruction_with_a_result_is_kept_for_ever() -> None:
@@ -56,6 +58,12 @@ def test_a_depositor_may_ask_for_longer_and_not_for_shorter(wish: str, given: st
 def test_an_overlay_may_let_the_depositor_shorten_and_put_its_rules_first() -> None:
     record = typical()
     record["proposed_retention_class"] = "y1"
-    assert proposed(record, compile(base_sources(), {"retention": {"depositor_may_shorten": True}})).retention_class == "y1"
-    rule = {"id": "general", "class": "y5", "basis_zh": "本单位", "basis_en": "own list", "all": [{"paths": ["grade"], "codes": ["general"]}]}
-    assert proposed(typical(), compile(base_sources(), {"retention": {"rule": [rule]}})).rule_id == "general"
+    assert proposed(record, load.compile(base_sources(), {"retention": {"depositor_may_shorten": True}})).retention_class == "y1"
+    rule = {
+        "id": "general",
+        "class": "y5",
+        "basis_zh": "本单位",
+        "basis_en": "own list",
+        "all": [{"paths": ["grade"], "codes": ["general"]}],
+    }
+    assert proposed(typical(), load.compile(base_sources(), {"retention": {"rule": [rule]}})).rule_id == "general"

@@ -9,11 +9,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from petition_records import ID_ZHANG, accusation, minimal, typical
 
 from foundation.errors import InvalidInput
+from petition_records import ID_ZHANG, accusation, minimal, typical
 from policies.form_schema import json_schema
-from policies.rulebook.load import base, base_sources, compile
+from policies.rulebook import load
+from policies.rulebook.load import base, base_sources
 from policies.validation import validate
 
 TODAY = date(2026, 11, 22)
@@ -24,7 +25,9 @@ def faults_of(record: Any, **options: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidInput) as caught:
         validate(record, options.get("rulebook", base()), today=TODAY)
     for fault in caught.value.faults:
-        assert fault.zh and fault.en and "{" not in fault.zh + fault.en
+        assert fault.zh
+        assert fault.en
+        assert "{" not in fault.zh + fault.en
     return [(fault.path, fault.rule) for fault in caught.value.faults]
 
 
@@ -44,7 +47,9 @@ def test_a_typical_record_is_taken_apart_by_how_each_value_is_kept() -> None:
     assert not set(checked.facts) & {path for path, _ in checked.sealed}
     assert checked.search_terms["stages[].responsible_unit_code"] == ("U-1", "U-2")
     assert "is_anonymous" not in checked.search_terms
-    assert checked.protection_level == "normal" and checked.wall.resolved and not checked.wall.accusation
+    assert checked.protection_level == "normal"
+    assert checked.wall.resolved
+    assert not checked.wall.accusation
 
 
 def test_every_value_is_kept_exactly_once() -> None:
@@ -228,7 +233,14 @@ def test_bad_input_is_refused_at_its_place_by_its_rule(change: Change, expected:
 
 @pytest.mark.parametrize(
     "text",
-    ["他们说这是秘密，不肯公开。", "涉及商业秘密★的合同", "密级：工作秘密", "个人秘密被机密文件以外的人知道", "绝密计划只是传言", "机密性不足"],
+    [
+        "他们说这是秘密，不肯公开。",
+        "涉及商业秘密★的合同",
+        "密级：工作秘密",
+        "个人秘密被机密文件以外的人知道",
+        "绝密计划只是传言",
+        "机密性不足",
+    ],
 )
 def test_prose_that_speaks_of_secrets_is_not_a_marking(text: str) -> None:
     validate(with_(content=text), base(), today=TODAY)
@@ -308,7 +320,7 @@ def test_extra_items_need_a_rulebook_that_names_them_and_their_basis() -> None:
         "legal_basis_en": "Law on the Protection of Disabled Persons, art. 50",
         "max_length": 5,
     }
-    rulebook = compile(base_sources(), {"fields": {"extra_collected": [permission]}})
+    rulebook = load.compile(base_sources(), {"fields": {"extra_collected": [permission]}})
     record = typical()
     record["petitioners"][0]["extra_collected"] = {"disability_grade": " 二级 "}
     checked = validate(record, rulebook, today=TODAY)
@@ -321,7 +333,13 @@ def test_extra_items_need_a_rulebook_that_names_them_and_their_basis() -> None:
 
 
 def test_times_without_a_zone_are_meant_in_shanghai_and_stored_in_utc() -> None:
-    for text in ("2024-02-20T17:30", "2024-02-20 17:30:00", "2024-02-20T09:30:00Z", "2024-02-20T17:30:00.0009+08:00", "2024-02-20T09:30:00.000000001Z"):
+    for text in (
+        "2024-02-20T17:30",
+        "2024-02-20 17:30:00",
+        "2024-02-20T09:30:00Z",
+        "2024-02-20T17:30:00.0009+08:00",
+        "2024-02-20T09:30:00.000000001Z",
+    ):
         assert validate(with_(closed_at=text), base(), today=TODAY).facts["closed_at"] == "2024-02-20T09:30:00.000Z"
 
 
@@ -332,7 +350,8 @@ def test_today_is_not_the_future_and_tomorrow_is() -> None:
 
 def test_an_accusation_raises_the_protection_and_closes_the_wall() -> None:
     checked = validate(accusation(), base(), today=TODAY)
-    assert checked.protection_level == "high" and checked.protection_reasons == ("accusation",)
+    assert checked.protection_level == "high"
+    assert checked.protection_reasons == ("accusation",)
     assert (checked.wall.accusation, checked.wall.resolved) == (True, True)
     assert (checked.wall.person_ids, checked.wall.unit_codes) == (("P-7",), ("U-9",))
 
@@ -345,8 +364,10 @@ def test_any_sign_of_an_accusation_closes_the_wall(how: str) -> None:
     else:
         record["statutory_class" if how == "class" else "petition_purpose"] = "accusation"
     checked = validate(record, base(), today=TODAY)
-    assert checked.wall.accusation and not checked.wall.resolved
-    assert checked.protection_level == "high" and "accused-unresolved" in checked.protection_reasons
+    assert checked.wall.accusation
+    assert not checked.wall.resolved
+    assert checked.protection_level == "high"
+    assert "accused-unresolved" in checked.protection_reasons
 
 
 def test_an_accused_person_is_not_resolved_by_the_unit_alone() -> None:
@@ -382,5 +403,13 @@ def test_the_schema_takes_what_validation_takes_and_refuses_its_plain_faults() -
     validator = jsonschema.Draft202012Validator(schema)
     for record in (typical(), minimal(), accusation()):
         validator.validate(record)
-    for member in ({"record_id": "x"}, {"surplus": 1}, {"title": 7}, {"petition_form": "鸽子"}, {"retention": {}}, {"title": None}):
+    plain_faults: list[dict[str, Any]] = [
+        {"record_id": "x"},
+        {"surplus": 1},
+        {"title": 7},
+        {"petition_form": "鸽子"},
+        {"retention": {}},
+        {"title": None},
+    ]
+    for member in plain_faults:
         assert not validator.is_valid({**typical(), **member})

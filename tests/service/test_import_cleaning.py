@@ -1,5 +1,7 @@
 """What cleaning does to a cell, rule by rule, and that nothing is lost by it."""
 
+# ruff: noqa: DTZ001  a spreadsheet's date has no zone
+
 from __future__ import annotations
 
 import json
@@ -95,7 +97,9 @@ def test_a_date_is_read_in_the_forms_offices_write(cell: object, at: datetime, h
     assert (moment.at, moment.has_time, moment.form) == (at, has_time, form)
 
 
-@pytest.mark.parametrize("cell", ["", "去年", "2018/2/30", "04/05/2018", "18-4-4", "2018/4", "2018/4/4 25:00", "43194", 43194, True, "9" * 5000])
+@pytest.mark.parametrize(
+    "cell", ["", "去年", "2018/2/30", "04/05/2018", "18-4-4", "2018/4", "2018/4/4 25:00", "43194", 43194, True, "9" * 5000]
+)
 def test_a_date_that_could_be_read_in_two_ways_or_none_is_not_read(cell: object) -> None:
     assert as_moment(cell, serial=False) is None  # type: ignore[arg-type]
 
@@ -110,15 +114,19 @@ def test_a_number_that_lost_its_digits_is_no_text() -> None:
     assert as_text(10000001234.0) == "10000001234"
     assert as_text(1.5) == "1.5"
     assert as_text(None) == ""
-    assert as_text(True) == "是"  # noqa: FBT003
+    assert as_text(True) == "是"
 
 
-@pytest.mark.parametrize(("text", "count"), [("3", 3), ("３人", 3), (" 12 户", 12), ("3.0", 3), ("3.5", None), ("三", None), ("", None), ("-1", None)])
+@pytest.mark.parametrize(
+    ("text", "count"), [("3", 3), ("３人", 3), (" 12 户", 12), ("3.0", 3), ("3.5", None), ("三", None), ("", None), ("-1", None)]
+)
 def test_a_count_is_read_with_its_counting_word(text: str, count: int | None) -> None:
     assert as_count(text) == count
 
 
-@pytest.mark.parametrize(("text", "flag"), [("是", True), ("√", True), ("Ｙ", True), ("否", False), ("0", False), ("大概", None), ("", None)])
+@pytest.mark.parametrize(
+    ("text", "flag"), [("是", True), ("√", True), ("Ｙ", True), ("否", False), ("0", False), ("大概", None), ("", None)]
+)
 def test_yes_and_no_are_read_and_nothing_else_is_guessed(text: str, flag: bool | None) -> None:
     assert as_flag(text) is flag
 

@@ -1,5 +1,7 @@
 """Reading the tables offices have: other encodings, marks, quoted line breaks, spreadsheets with numbers and dates, broken files."""
 
+# ruff: noqa: DTZ001  a spreadsheet's date has no zone
+
 from __future__ import annotations
 
 import json
@@ -14,6 +16,7 @@ import xlwt
 
 from policies.rulebook.load import base
 from service.importing import readers
+from service.importing.cells import Cell
 from service.importing.errors import MappingRefused, SourceUnreadable
 from service.importing.mapping import Mapping, parse
 from service.importing.readers import Row, read_records, read_rows
@@ -43,7 +46,7 @@ def mapping(**source: Any) -> Mapping:
 
 HEADER = "编号,事由,内容,办结,备注\r\n"
 LINE = 'A1,一,"第一行\r\n第二行，""引""",2024/5/6,x\r\n'
-CELLS = {"编号": "A1", "事由": "一", "内容": '第一行\r\n第二行，"引"', "办结": "2024/5/6"}
+CELLS: dict[str, Cell] = {"编号": "A1", "事由": "一", "内容": '第一行\r\n第二行，"引"', "办结": "2024/5/6"}
 
 
 def read(tmp_path: Path, content: bytes, name: str = "t.csv", **source: Any) -> list[Row]:
@@ -54,7 +57,14 @@ def read(tmp_path: Path, content: bytes, name: str = "t.csv", **source: Any) -> 
 
 @pytest.mark.parametrize(
     ("codec", "declared"),
-    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8"), ("gb18030", "gb18030"), ("utf-8", "detect"), ("utf-8-sig", "detect"), ("gb18030", "detect")],
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("gb18030", "gb18030"),
+        ("utf-8", "detect"),
+        ("utf-8-sig", "detect"),
+        ("gb18030", "detect"),
+    ],
 )
 def test_the_same_table_is_read_from_every_encoding_it_comes_in(tmp_path: Path, codec: str, declared: str) -> None:
     assert read(tmp_path, (HEADER + LINE).encode(codec), encoding=declared) == [Row(2, CELLS)]
@@ -159,7 +169,9 @@ def test_a_sheet_that_is_not_there_is_named_as_the_reason(tmp_path: Path, sheet:
         list(read_rows(tmp_path / "t.xlsx", mapping(kind="xlsx", sheet=sheet)))
 
 
-@pytest.mark.parametrize(("kind", "content"), [("xlsx", b"PK\x03\x04 broken"), ("xls", b"\xd0\xcf\x11\xe0 broken"), ("xls", b""), ("xlsx", b"a,b")])
+@pytest.mark.parametrize(
+    ("kind", "content"), [("xlsx", b"PK\x03\x04 broken"), ("xls", b"\xd0\xcf\x11\xe0 broken"), ("xls", b""), ("xlsx", b"a,b")]
+)
 def test_a_broken_spreadsheet_is_refused_in_words(tmp_path: Path, kind: str, content: bytes) -> None:
     with pytest.raises(SourceUnreadable):
         read(tmp_path, content, f"t.{kind}", kind=kind)

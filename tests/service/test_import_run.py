@@ -54,7 +54,15 @@ def table(path: Path, rows: Iterable[list[str]]) -> Path:
 def board(count: int) -> list[list[str]]:
     """Rows of a message board, invented."""
     return [
-        [str(1000 + number), f"UU00{number}", case["title"], "2024/3/5 10:00:00", f"\t\t{case['content']}\n", "\u3000已收悉", "2024/4/2 9:00:00"]
+        [
+            str(1000 + number),
+            f"UU00{number}",
+            case["title"],
+            "2024/3/5 10:00:00",
+            f"\t\t{case['content']}\n",
+            "\u3000已收悉",
+            "2024/4/2 9:00:00",
+        ]
         for number, case in enumerate(generate(count, 11))
     ]
 
@@ -289,16 +297,14 @@ def test_a_summary_repeats_nothing_of_a_row(tmp_path: Path, mapping: Mapping) ->
     assert not any(cell in text for row in rows for cell in row[1:] if cell)
 
 
-def test_memory_holds_no_row_that_was_answered(tmp_path: Path, mapping: Mapping) -> None:
-    waiting: list[int] = []
+def test_a_row_is_read_only_when_the_one_before_it_was_answered(tmp_path: Path, mapping: Mapping) -> None:
+    drawn_at_answer: list[int] = []
 
-    class Slow:
+    class Counting:
         def deposit_many(self, records: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[tuple[int, Answer]]:
-            drawn = 0
-            for number, _record in records:
-                drawn += 1
+            for drawn, (number, _record) in enumerate(records, 1):
                 yield number, Answer("created")
-                waiting.append(drawn)
+                drawn_at_answer.append(drawn)
 
-    import_file(table(tmp_path / "t.csv", board(50)), mapping, Slow())
-    assert waiting == list(range(1, 51))
+    import_file(table(tmp_path / "t.csv", board(50)), mapping, Counting())
+    assert drawn_at_answer == list(range(1, 51))

@@ -66,7 +66,8 @@ _TYPICAL: dict[str, Any] = {
     "case_no": "XF-2024-000123",
     "title": "反映张三宅基地被占一事",
     "summary": "来信人张三（电话10000001234）反映其位于幸福路12号3栋501室的宅基地被占，请求依法处理。",
-    "content": "我叫张三，身份证号999999199013321234，家住湖南省长沙市岳麓区幸福路12号3栋501室，电话100-0000-1234。" + "二〇二三年起，邻居多次占用我的宅基地，找村里反映未果。" * 8,
+    "content": "我叫张三，身份证号999999199013321234，家住湖南省长沙市岳麓区幸福路12号3栋501室，电话100-0000-1234。"
+    + "二〇二三年起，邻居多次占用我的宅基地，找村里反映未果。" * 8,
     "petition_form": "来信",
     "petition_purpose": "request",
     "statutory_class": "appeal_request",
@@ -150,7 +151,8 @@ _TYPICAL: dict[str, Any] = {
     "replies": [
         {
             "reply_type": "handling_opinion",
-            "reply_text": "张三、欧阳小明：你们反映的问题收悉。经调查，幸福路12号宅基地确权手续齐全，责令限期退还。如不服，可自收到之日起30日内申请复查。",
+            "reply_text": "张三、欧阳小明：你们反映的问题收悉。"
+            "经调查，幸福路12号宅基地确权手续齐全，责令限期退还。如不服，可自收到之日起30日内申请复查。",
             "issued_at": "2024-02-15T09:00:00+08:00",
             "delivered_at": "2024-02-16T09:00:00+08:00",
             "delivery_way": "in_person",
@@ -158,7 +160,9 @@ _TYPICAL: dict[str, Any] = {
             "promised_dates": [{"date": "2024-03-31", "text": "退还张三的宅基地"}],
         }
     ],
-    "feedback": [{"target": "responsible_unit", "satisfaction": "satisfied", "rated_at": "2024-02-18T09:00:00+08:00", "comment": "谢谢王五同志"}],
+    "feedback": [
+        {"target": "responsible_unit", "satisfaction": "satisfied", "rated_at": "2024-02-18T09:00:00+08:00", "comment": "谢谢王五同志"}
+    ],
     "policy_bases": [{"policy_title": "土地管理法", "policy_article": "第六十二条", "effective_from": "2020-01-01"}],
     "attachments": [
         {"file_name": "张三身份证.pdf", "media_type": "application/pdf", "size_bytes": 1024, "sha256": "ab" * 32, "doc_kind": "evidence"}
