@@ -5,19 +5,6 @@ from __future__ import annotations
 from foundation.errors import ArchiveError, Conflict, NotFound
 
 
-class Refused(ArchiveError):
-    """A decision refused the act. `reason` is the stable code of policies.permit.REFUSALS, `zh` and `en` its general words."""
-
-    code = "refused"
-    zh = "{zh}"
-    en = "{en}"
-
-    def __init__(self, reason: str, zh: str, en: str) -> None:
-        """Keep the reason's code and words."""
-        super().__init__(reason=reason, zh=zh, en=en)
-        self.reason = reason
-
-
 class AlreadyDeposited(Conflict):
     """The case number is taken by other content. What fits is another act, never a second deposit."""
 

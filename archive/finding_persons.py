@@ -9,8 +9,8 @@ from typing import Literal
 
 from sqlalchemy import and_, exists, insert, or_, select, update
 
-from archive.deciding import permit_in_fonds
-from archive.desk import Caller, Desk, log_detail
+from acts.deciding import permit_in_fonds
+from acts.desk import Caller, Desk, log_detail
 from archive.errors import TooManySearches
 from archive.finding import Found, record, rows
 from archive.preparing import normal_form

@@ -14,8 +14,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
 from archive import preparing, store
-from archive.deciding import permit_in_fonds
-from archive.desk import Caller, Desk
+from acts.deciding import permit_in_fonds
+from acts.desk import Caller, Desk
 from archive.errors import AlreadyDeposited, KeyReused
 from archive.preparing import Prepared
 from archive.receipts import Receipt, receipt_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from archive.desk import Desk
+from acts.desk import Desk
 from archive.record_form import ItemIds, give_item_ids, sealed_values, strip
 from archive.walls import outsider_tag, person_tag, unit_tag
 from auth import tables as register

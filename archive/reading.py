@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from archive import opening, store
-from archive.deciding import permit
-from archive.desk import Caller, Desk
+from acts.deciding import permit
+from acts.desk import Caller, Desk
 from archive.facts import case_facts
 from archive.masking import CaseView, show
 from archive.preparing import SCHEMA_VERSION

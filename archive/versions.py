@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from archive import preparing, store
-from archive.deciding import permit
-from archive.desk import Caller, Desk, log_detail
+from acts.deciding import permit
+from acts.desk import Caller, Desk, log_detail
 from archive.errors import VersionMoved
 from archive.facts import case_facts
 from archive.preparing import SCHEMA_VERSION, LaterVersion, Prepared

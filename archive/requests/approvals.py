@@ -10,8 +10,8 @@ from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
 
-from archive.deciding import permit
-from archive.desk import Caller, Desk, log_detail
+from acts.deciding import permit
+from acts.desk import Caller, Desk, log_detail
 from archive.office_facts import office_facts
 from archive.requests.store import insert_decision, insert_grant, request_facts, save_state
 from audit.events import SealedDetail

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from archive.deciding import permit
-from archive.desk import Caller, Desk, log_detail
+from acts.deciding import permit
+from acts.desk import Caller, Desk, log_detail
 from archive.facts import case_facts
 from archive.office_facts import office_facts
 from archive.requests.store import insert_request, request_facts, save_state

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from archive.deciding import permit, permit_in_fonds
-from archive.desk import Caller, Desk, log_detail
+from acts.deciding import permit, permit_in_fonds
+from acts.desk import Caller, Desk, log_detail
 from archive.requests.store import cases_of_grant, end_grant, grant_facts, request_facts
 from archive.requests.tables import access_requests, grants
 from foundation.errors import NotFound

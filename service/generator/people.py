@@ -66,14 +66,14 @@ class Person:
 
 
 def a_name(random: Random) -> tuple[str, str, str]:
-    """Make a name: the structured spelling, the family name, and the spelling used in texts."""
+    """Make a name: the structured spelling, the family name (of a name with a dot the part before it), and the spelling in texts."""
     draw = random.random()
     mark = MARKS[int(random.random() * 5)]
     other = _GIVEN[int(random.random() * len(_GIVEN))]
     if draw < 0.04:
         first = DOTTED[int(random.random() * len(DOTTED))]
         dot = int(random.random() * 2)
-        return f"{first}{DOTS[dot]}{mark}{other}", first[0], f"{first}{DOTS[1 - dot]}{mark}{other}"
+        return f"{first}{DOTS[dot]}{mark}{other}", first, f"{first}{DOTS[1 - dot]}{mark}{other}"
     surname = COMPOUND[int(random.random() * len(COMPOUND))] if draw < 0.12 else SURNAMES[int(random.random() * len(SURNAMES))]
     given = mark if draw > 0.85 else mark + other if draw > 0.5 else other + mark
     return surname + given, surname, surname + given
@@ -185,6 +185,8 @@ def called(random: Random, person: Person) -> str:
     draw = random.random()
     if draw < 0.35 or not person.title:
         return person.written
+    if person.surname in DOTTED:
+        return f"{person.surname}{person.title}"
     if draw < 0.55:
         return f"{person.surname}某"
     if draw < 0.65:

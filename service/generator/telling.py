@@ -81,7 +81,11 @@ def _words(random: Random, scene: Scene) -> dict[str, str]:
         "accused_short": (f"{accused.surname}{accused.duty}" if draw() < 0.6 else f"{accused.surname}某") if accused else "",
         "duty": accused.duty if accused else "",
         "witness": spelling,
-        "witness_short": f"老{surname}" if draw() < 0.5 and len(surname) == 1 else f"{surname}某",
+        "witness_short": surname
+        if surname in invented.DOTTED
+        else f"老{surname}"
+        if draw() < 0.5 and len(surname) == 1
+        else f"{surname}某",
         "name": person.written if person else "",
         "names": "、".join(one.written for one in scene.people[:5]),
         "call": invented.called(random, person) if person else "信访人",
@@ -168,6 +172,7 @@ def mentions(scene: Scene) -> tuple[tuple[str, str], ...]:
     texts += [stage.get("opinion", "") for stage in record["stages"]]
     texts += [item.get("comment", "") for item in record.get("feedback", ())]
     whole = "\0".join(texts)
-    found = {(kind, scene.words[key]) for kind, key in _MENTIONS if scene.words[key]}
+    known = _MENTIONS if scene.people else [one for one in _MENTIONS if one[0] not in ("name", "call")]
+    found = {(kind, scene.words[key]) for kind, key in known if scene.words[key]}
     found |= {("name", person.written) for person in scene.people[:5]}
     return tuple(sorted((one for one in found if one[1] in whole), key=lambda one: (-len(one[1]), one)))

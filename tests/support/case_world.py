@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
-from archive.desk import Caller, Desk
+from acts.desk import Caller, Desk
 from audit.entry import Entry
 from audit.events import Actor, Event
 from audit.sequencing import Sequencer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from archive.desk import Caller, Desk
-from archive.errors import Refused
+from acts.desk import Caller, Desk
+from acts.errors import Refused
 from foundation.errors import InvalidInput, NotFound
 from policies.decide import decide
 from policies.facts import Facts, FondsFacts, GrantFacts
