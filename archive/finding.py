@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from archive import opening, store
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller, Desk
+from archive import opening, store
 from archive.errors import CursorRefused
 from archive.facts import case_facts
 from archive.masking import show

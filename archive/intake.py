@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from archive import preparing, store
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller, Desk
+from archive import preparing, store
 from archive.errors import AlreadyDeposited, KeyReused
 from archive.preparing import Prepared
 from archive.receipts import Receipt, receipt_of

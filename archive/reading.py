@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from archive import opening, store
 from acts.deciding import permit
 from acts.desk import Caller, Desk
+from archive import opening, store
 from archive.facts import case_facts
 from archive.masking import CaseView, show
 from archive.preparing import SCHEMA_VERSION

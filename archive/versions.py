@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from archive import preparing, store
 from acts.deciding import permit
 from acts.desk import Caller, Desk, log_detail
+from archive import preparing, store
 from archive.errors import VersionMoved
 from archive.facts import case_facts
 from archive.preparing import SCHEMA_VERSION, LaterVersion, Prepared

@@ -100,7 +100,7 @@ class Event:
             "details": {detail.name: base64.b64encode(detail.commitment).decode() for detail in self.details},
             "fields": list(self.fields),
             "grant": self.grant,
-            "object": dict(self.object) if self.object else None,
+            "object": _copy(self.object) if self.object else None,
             "policy_version": self.policy_version,
             "purpose": self.purpose,
             "reason": self.reason,

@@ -83,24 +83,26 @@ class Publishing:
 
     def check(self, fonds: str) -> None:
         """Compare the stored log of a fonds with its anchor, as `audit.anchor.check`; to be called for every fonds on start."""
+        anchored = self.anchors.read(fonds)  # before the snapshot: a publisher may move both, and the log must not look the older one
         with self.db.read() as conn:
             head = head_of(conn, fonds)
-            check(conn, fonds, self.anchors.read(fonds), self.signers(fonds, 1 if head is None else head.epoch).vkey)
+            check(conn, fonds, anchored, self.signers(fonds, 1 if head is None else head.epoch).vkey)
 
     def publish(self, fonds: str) -> Published | None:
         """Publish the log as it stands; None when nothing is new or another signer was faster. Raises as `check`; signs nothing then."""
         with self._turns[fonds]:
             if self.db.dialect == "sqlite":
                 # One writer: its lock is taken for the insert alone, not while the log is checked and the anchor reaches the disk.
+                anchored = self.anchors.read(fonds)
                 with self.db.read() as conn:
-                    last, made = self._sign_next(conn, fonds)
+                    last, made = self._sign_next(conn, fonds, anchored)
                 if made is None:
                     return None
                 with self.db.write() as conn:
                     return made if _insert(conn, fonds, last, made) else None
             with self.db.write() as conn:
                 _mark(conn, fonds)
-                last, made = self._sign_next(conn, fonds)
+                last, made = self._sign_next(conn, fonds, self.anchors.read(fonds))
                 return made if made is not None and _insert(conn, fonds, last, made) else None
 
     def begin_life(self, fonds: str, anchored: bytes | None) -> None:
@@ -124,12 +126,11 @@ class Publishing:
         with self.db.read() as conn:
             return [Lag(*row) for row in conn.execute(query.order_by(log_heads.c.fonds))]
 
-    def _sign_next(self, conn: Connection, fonds: str) -> tuple[Published | None, Published | None]:
+    def _sign_next(self, conn: Connection, fonds: str, anchored: bytes | None) -> tuple[Published | None, Published | None]:
         """Return the last checkpoint and the next one, signed and anchored, after everything that must hold was checked."""
         last = last_checkpoint(conn, fonds)
         head = head_of(conn, fonds)
         signer = self.signers(fonds, 1 if head is None else head.epoch)
-        anchored = self.anchors.read(fonds)
         anchor = check(conn, fonds, anchored, signer.vkey)
         if head is None or head.size == 0:
             return last, None

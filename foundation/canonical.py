@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import rfc8785
 
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_SAFE_INTEGER = 2**53 - 1
+
 
 def canonical(value: Any) -> bytes:
-    """Return the RFC 8785 bytes of a JSON value; floats and integers past 2**53 are refused by type or by the library."""
-    return rfc8785.dumps(value)
+    """Return the RFC 8785 bytes of a JSON value (tuples count as arrays); integers beyond 2**53 - 1 are refused.
+
+    Of a value without floats and with ASCII keys the standard library's sorted compact JSON is the canonical form, at a tenth of the
+    library's time; a law in the tests holds the two equal. Everything else goes to the library.
+    """
+    return _encode(value).encode() if _plain(value) else rfc8785.dumps(value)
+
+
+def _plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _plain(item) for key, item in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_plain, value))
+    return kind is int and -_SAFE_INTEGER <= value <= _SAFE_INTEGER

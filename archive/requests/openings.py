@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, insert, select
 
-from archive import opening, store
 from acts.deciding import permit
 from acts.desk import Caller, Desk
+from archive import opening, store
 from archive.facts import case_facts
 from archive.masking import CaseView
 from archive.reading import compose

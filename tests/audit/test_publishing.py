@@ -294,3 +294,26 @@ def test_the_publisher_survives_a_database_that_is_away(log, monkeypatch):
     publisher.round()
     assert publisher.failing == {}
     assert len(stored(log)) == 1
+
+
+def test_checking_beside_a_busy_publisher_never_sees_a_rollback(log):
+    done = threading.Event()
+    errors: list[Exception] = []
+
+    def check():
+        while not done.is_set():
+            try:
+                log.publishing.check(FONDS)
+            except LogRefused as error:
+                errors.append(error)
+
+    log.grow(1)
+    log.publishing.publish(FONDS)
+    thread = threading.Thread(target=check)
+    thread.start()
+    for _ in range(60):
+        log.grow(2)
+        log.publishing.publish(FONDS)
+    done.set()
+    thread.join()
+    assert errors == []

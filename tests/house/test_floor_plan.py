@@ -56,6 +56,9 @@ def test_an_empty_house_keeps_every_contract(empty_house: Path) -> None:
     [
         ("archive/intake.py", "import service", "floors"),
         ("archive/intake.py", "import office", "floors"),
+        ("acts/deciding.py", "import archive", "floors"),
+        ("acts/deciding.py", "import office", "floors"),
+        ("policies/decide.py", "import acts", "floors"),
         ("tlog/merkle.py", "import foundation", "floors"),
         ("audit/entries.py", "import vault", "floors"),
         ("auth/accounts.py", "import policies", "floors"),
@@ -101,7 +104,9 @@ def test_what_the_floors_allow_is_allowed(empty_house: Path) -> None:
     allowed = {
         "service/settings.py": "import pydantic_settings",
         "service/wiring.py": "import service.settings, vault, audit, tlog, fastapi",
-        "archive/intake.py": "import policies, auth, audit, vault, tlog, foundation, sqlalchemy",
+        "archive/intake.py": "import acts, policies, auth, audit, vault, tlog, foundation, sqlalchemy",
+        "office/people.py": "import acts, policies, auth, audit, vault, foundation, sqlalchemy",
+        "acts/deciding.py": "import policies, auth, audit, vault, foundation",
         "policies/decide.py": "import auth.principal, foundation.ids, foundation.errors",
         "auth/principal.py": "import foundation.ids",
         "auth/tokens.py": "from jose import jwt",

@@ -77,7 +77,7 @@ def test_a_permit_allows_nothing_of_another_case_or_version() -> None:
 
 
 def test_no_module_of_the_project_but_permit_and_decide_names_the_seal() -> None:
-    rooms = ("archive", "audit", "auth", "foundation", "office", "policies", "reviews", "sdk", "service", "tlog", "vault")
+    rooms = ("acts", "archive", "audit", "auth", "foundation", "office", "policies", "reviews", "sdk", "service", "tlog", "vault")
     naming = set()
     for room in rooms:
         for file in (ROOT / room).rglob("*.py"):
