@@ -220,7 +220,7 @@ def _resolved(desk: Desk, fonds: str, checked: Checked, persons: Mapping[str, st
         person_tag(desk.keys, fonds, persons[number]) if number in persons else outsider_tag(desk.keys, fonds, number)
         for number in wall.person_ids
     ] + [unit_tag(desk.keys, fonds, code) if code in codes else outsider_tag(desk.keys, fonds, code) for code in wall.unit_codes]
-    known = wall.resolved and all(number in persons for number in wall.person_ids) and codes.issuperset(wall.unit_codes)
+    known = wall.resolved and bool(tags) and all(number in persons for number in wall.person_ids) and codes.issuperset(wall.unit_codes)
     handler = persons.get(facts.get("case_handler_staff_id") or "")
     leader = persons.get(facts.get("case_leader_staff_id") or "")
     keeping = facts.get("registering_unit_code")

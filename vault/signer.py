@@ -33,9 +33,13 @@ class LogSigner:
         self.verifier = VerifierKey(name, ED25519, public)
 
     @classmethod
-    def of(cls, ring: KeyRing, fonds: str) -> LogSigner:
-        """Return the current signer of a fonds' log; `KeyMissing` for a fonds the ring does not know."""
-        return cls(f"{ring.archive_name}/{fonds}", ring.ensure(fonds, "log").reveal())
+    def of(cls, ring: KeyRing, fonds: str, epoch: int = 1) -> LogSigner:
+        """Return the current signer of a fonds' log; `KeyMissing` for a fonds the ring does not know.
+
+        A log that was restored and admitted begins another life, `epoch` 2 and up, under an origin of its own.
+        """
+        name = f"{ring.archive_name}/{fonds}" if epoch == 1 else f"{ring.archive_name}/{fonds}/{epoch}"
+        return cls(name, ring.ensure(fonds, "log").reveal())
 
     @property
     def name(self) -> str:

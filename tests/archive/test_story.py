@@ -85,9 +85,7 @@ def test_a_supplement_and_a_correction_make_new_versions_and_keep_the_old(world:
     rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
     second = supplement(world.desk, world.system, receipt.case_id, base_version=1, part=rating, reason="信访人评价")
     assert second.version == 2
-    third = correct(
-        world.desk, world.system, receipt.case_id, base_version=2, record=world.record(title="更正后的标题"), reason="标题有误"
-    )
+    third = correct(world.desk, world.system, receipt.case_id, base_version=2, record=world.record(title="更正后的标题"), reason="标题有误")
     assert third.version == 3
     handler = world.caller("S-1")
     assert view(world.desk, handler, receipt.case_id).version == 3

@@ -3,9 +3,13 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+import pytest
+from sqlalchemy import select
+
 from auth.errors import SecretMustChange, SecretRefused, SecretWrong, SignInRefused
 from auth.own_secret import change_secret, enrol_factor
 from auth.sessions import principal_of
+from auth.tables import password_history
 from auth_office import FIRST, OWN, Office, refusal
 from foundation.errors import ArchiveError
 
@@ -58,9 +62,12 @@ def test_a_new_secret_is_judged_with_its_holders_names_and_history(office: Offic
     assert len(office.entries("secret.changed")) == 1
 
 
-def test_of_two_changes_at_once_only_one_takes(office: Office) -> None:
+@pytest.mark.parametrize("tabs_of_one_session", [True, False])
+def test_of_two_changes_at_once_only_one_takes(office: Office, tabs_of_one_session: bool) -> None:
     office.settled("zhang.san", "handler")
     sessions = [office.sign_in("zhang.san", OWN).session for _ in range(2)]
+    if tabs_of_one_session:
+        sessions[1] = sessions[0]
     gate, outcomes = threading.Barrier(2), list[str]()
 
     def change(n: int) -> None:
@@ -77,3 +84,17 @@ def test_of_two_changes_at_once_only_one_takes(office: Office) -> None:
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["changed", "refused"]
+
+
+def test_only_the_last_secrets_are_remembered_and_older_ones_deleted(office: Office) -> None:
+    account_id, _ = office.settled("zhang.san", "handler")
+    session = office.sign_in("zhang.san", OWN).session
+    present = OWN
+    for n in range(6):
+        office.clock.advance(60)
+        change_secret(office.ctx, session, present=present, new=f"lantern over quiet krm {n}")
+        present = f"lantern over quiet krm {n}"
+    with office.database.read() as conn:
+        kept = conn.execute(select(password_history.c.secret_hash).where(password_history.c.account_id == account_id)).scalars().all()
+    assert len(kept) == 5
+    change_secret(office.ctx, session, present=present, new=OWN)

@@ -10,7 +10,7 @@ from auth.errors import NoSuchThing, NotSignedIn, RoleNotHeld
 from auth.people import end_sessions, set_state
 from auth.sessions import Session, bearer_of, of_bearer, of_cookie, principal_of, revoke, revoke_own, sessions_of, sign_out, touch
 from auth.signin import SignedIn
-from auth.tables import sessions
+from auth.tables import accounts, sessions
 from auth_office import FONDS, OWN, Office, refusal
 from foundation.ids import new_id
 
@@ -58,6 +58,12 @@ def test_what_ends_a_session_ends_cookie_and_bearer_at_their_next_use(office: Of
         office.do(lambda unit: set_state(unit, session.account_id, way, at=now))
     assert isinstance(refusal(lambda: by_cookie(office, signed_in.cookie)), NotSignedIn)
     assert isinstance(refusal(lambda: by_bearer(office, token)), NotSignedIn)
+
+
+def test_an_account_blocked_past_the_code_has_no_live_session(office: Office, signed_in: SignedIn) -> None:
+    with office.database.write() as conn:
+        conn.execute(accounts.update().where(accounts.c.account_id == signed_in.session.account_id).values(state="blocked"))
+    assert isinstance(refusal(lambda: by_cookie(office, signed_in.cookie)), NotSignedIn)
 
 
 def test_unblocking_an_account_does_not_bring_its_sessions_back(office: Office, signed_in: SignedIn) -> None:

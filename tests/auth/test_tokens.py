@@ -114,6 +114,7 @@ ATTACKS: dict[str, Callable[[Forge], str]] = {
     "a header that is no object": lambda f: f.raw(b'"ES256"', _text(f.body)),
     "an 8 KiB and one byte token": lambda f: f.token(padding="x" * 8192),
     "a 5 MB token": lambda f: f.token(padding="x" * 5_000_000),
+    "a token blown up by blanks that mean nothing": lambda f: f.raw(_text(f.header), _text(f.body) + b" " * 7000),
     "exp true": lambda f: f.token(exp=True),
     "exp as text": lambda f: f.token(exp=str(f.now + 600)),
     "exp as a fraction": lambda f: f.token(exp=f.now + 600.5),

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import base64
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pyotp
@@ -12,7 +13,7 @@ from auth.errors import FactorMissing, FactorPresent, FactorRefused, SignInRefus
 from auth.own_secret import change_secret, confirm_factor, enrol_factor
 from auth.sessions import principal_of
 from auth.tables import totp_factors
-from auth.totp import withdraw_factor
+from auth.totp import matching_counter, withdraw_factor
 from auth_office import FIRST, FONDS, OWN, Office, refusal
 
 
@@ -139,3 +140,18 @@ def test_a_factors_secret_is_sealed_and_bound_to_its_account(office: Office) -> 
     refusal(lambda: office.ctx.open_factor(FONDS, other, sealed))
     refusal(lambda: office.ctx.open_factor("F002", session.account_id, sealed))
     refusal(lambda: office.ctx.open_factor(FONDS, session.account_id, sealed[:20]))
+
+
+def test_a_spent_step_is_passed_over_before_anything_is_written() -> None:
+    secret, at = pyotp.random_base32(), datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
+    step = int(at.timestamp()) // 30
+    code = pyotp.TOTP(secret).at(at)
+    assert matching_counter(secret.encode(), code, at=at, after=step - 1) == step
+    assert matching_counter(secret.encode(), code, at=at, after=step) is None
+
+
+def test_codes_are_those_of_rfc_6238() -> None:
+    """RFC 6238, appendix B: the SHA-1 vectors, their last six digits."""
+    secret = base64.b32encode(b"12345678901234567890")
+    for seconds, code in ((59, "287082"), (1111111109, "081804"), (1234567890, "005924"), (20000000000, "353130")):
+        assert matching_counter(secret, code, at=datetime.fromtimestamp(seconds, UTC), after=-1) == seconds // 30

@@ -28,7 +28,8 @@ class CountingSequencer:
         self.next: dict[str, int] = {}
         self.broken = False
 
-    def __call__(self, _conn: Connection, fonds: str, tickets: Sequence[Ticket]) -> None:
+    def __call__(self, conn: Connection, fonds: str, tickets: Sequence[Ticket]) -> None:
+        assert conn.in_transaction()
         if self.broken:
             raise OperationalError("INSERT", {}, Exception("database or disk is full"))
         self.groups.append(len(tickets))
