@@ -29,7 +29,7 @@ def permit(
     record_refusal(desk, caller, action, answer, about=about)
     if answer.faults:
         raise InvalidInput(answer.faults)
-    if answer.code in _HIDDEN:
+    if answer.code in _HIDDEN or answer.cause == "absent":
         raise NotFound
     raise Refused(answer.code, answer.zh, answer.en)
 

@@ -6,9 +6,8 @@ may share one unit of work (a batch), but each line gets its own answer.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
@@ -55,6 +54,7 @@ class _Line:
     answer: Answer | None = None
     known: store.KnownVersion | None = None
     ticket: Ticket | None = None
+    beside: _Line | None = None  # the line of the same batch that deposited the same content first
 
 
 def _deposit(desk: Desk, caller: Caller, records: Sequence[object], action: str, idempotency_key: str | None) -> list[Answer]:
@@ -121,7 +121,7 @@ _FOREIGN_SOURCE = Fault(
 def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], key: str | None, fingerprint: bytes) -> None:
     for line in lines:
         if line.prepared is not None:
-            line.answer, line.known, line.ticket = None, None, None
+            line.answer, line.known, line.ticket, line.beside = None, None, None, None
     if key is not None and _replayed(unit, caller, lines[0], key, fingerprint):
         lines[0].ticket = unit.add(caller.event(desk, "deposit.repeated", object=_case(lines[0].known)))
         return
@@ -183,9 +183,8 @@ def _settle_beside(desk: Desk, caller: Caller, unit: Unit, line: _Line, first: _
     if one.digest != other.digest:
         line.answer = AlreadyDeposited()
         return
-    unit.add(caller.event(desk, "deposit.repeated", object={"kind": "case", "id": other.case_id, "version": 1}))
-    line.prepared, line.ticket, line.known = other, first.ticket, None
-    line.answer = None
+    line.ticket = unit.add(caller.event(desk, "deposit.repeated", object={"kind": "case", "id": other.case_id, "version": 1}))
+    line.beside = first
 
 
 def _replayed(unit: Unit, caller: Caller, line: _Line, key: str, fingerprint: bytes) -> bool:
@@ -220,8 +219,8 @@ def _remember(desk: Desk, caller: Caller, unit: Unit, key: str, fingerprint: byt
 
 
 def _refusal(desk: Desk, caller: Caller, error: ArchiveError) -> object:
-    rules = Counter(fault.rule for fault in error.faults) if isinstance(error, InvalidInput) else Counter()
-    return caller.event(desk, "deposit.refused", verdict="refuse", reason=error.code, data={"rules": dict(rules) or None})
+    rules = sorted({fault.rule for fault in error.faults}) if isinstance(error, InvalidInput) else None
+    return caller.event(desk, "deposit.refused", verdict="refuse", reason=error.code, data={"rules": rules})
 
 
 def _answer(fonds: str, line: _Line) -> Answer:
@@ -229,6 +228,8 @@ def _answer(fonds: str, line: _Line) -> Answer:
         return line.answer
     if line.known is not None:
         return receipt_of(fonds, line.known, "same")
+    if line.beside is not None and isinstance(first := _answer(fonds, line.beside), Receipt):
+        return replace(first, status="same")
     one, ticket = _prepared(line), line.ticket
     if ticket is None:
         raise RuntimeError("a stored line without an entry")

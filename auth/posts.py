@@ -17,7 +17,7 @@ from auth.policy import AuthPolicy
 from auth.principal import PostHeld
 from auth.tables import persons, post_holdings, posts, units
 from auth.units import in_force, paths
-from foundation.clock import from_ms, to_ms
+from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import new_id
 from foundation.uow import Unit
@@ -222,8 +222,3 @@ def _overlaps(start: int, end: int | None) -> ColumnElement[bool]:
 
 def _held_at(at: datetime) -> ColumnElement[bool]:
     return and_(post_holdings.c.from_ms <= to_ms(at), or_(post_holdings.c.to_ms.is_(None), post_holdings.c.to_ms > to_ms(at)))
-
-
-def as_of(row: Row[Any]) -> tuple[datetime, datetime | None]:
-    """The time a holding runs over, as instants."""
-    return from_ms(row.from_ms), None if row.to_ms is None else from_ms(row.to_ms)

@@ -85,12 +85,12 @@ class Table:
         """How this role may find by this field: `no`, `plain`, `text`, `identity`. `no` for everything unknown."""
         return self._matrix.cell(role, self.field_class(path)).find
 
-    def openable(self, role: str, protection: str, sensitivity: str, path: str) -> tuple[Level, Level]:
-        """(what the role sees of the field without a grant, the most a grant may lift it to), both as settled on its mask."""
+    def lifted(self, role: str, protection: str, sensitivity: str, path: str, level: Level) -> tuple[Level, Level]:
+        """What the role sees of the field without a grant, and under a grant of this level: both as settled on its mask."""
         if path not in self._index:
             return Level.WITHHELD, Level.WITHHELD
         index, row = self._index[path], self._row(role, protection, sensitivity)
-        return self._settle(index, row.base[index]), self._settle(index, max(row.base[index], row.open[index]))
+        return self._settle(index, row.base[index]), self._settle(index, max(row.base[index], min(level, row.open[index])))
 
     def plan(
         self,

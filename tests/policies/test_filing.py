@@ -43,6 +43,11 @@ def test_a_field_that_does_not_exist_or_can_never_be_had_gets_the_same_answer(pa
     assert place in {"fields", f"fields.{path}"}
 
 
+@pytest.mark.parametrize("path", ["content", "attachments[].sha256", w.BIRTH, "petitioners[].sex"])
+def test_a_field_without_a_masked_form_cannot_be_asked_for_masked(path: str) -> None:
+    assert "field-not-askable" in {rule for _, rule in faults(w.filing(asked=w.asked(path, level=Level.MASKED)))}
+
+
 def test_a_field_name_that_was_made_up_is_never_repeated() -> None:
     assert faults(w.filing("petitioners[].张三的身份证")) == [("fields", "field-not-askable")]
 

@@ -1,0 +1,177 @@
+"""Deposit: acknowledged means stored once, sealed and on record; refused means nothing changed and nothing repeated."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from acts.errors import Refused
+from archive.errors import AlreadyDeposited, KeyReused, VersionMoved
+from archive.intake import deposit, deposit_many
+from archive.receipts import Receipt
+from archive.tables import case_tags, case_versions, cases
+from archive.versions import correct, supplement
+from case_world import FONDS, World
+from foundation.errors import Fault, InvalidInput, NotFound
+from petition_records import accusation
+
+CANARY = "金丝雀KANARI"
+
+
+def count(world: World) -> int:
+    with world.desk.db.read() as conn:
+        return int(conn.execute(select(func.count()).select_from(cases)).scalar_one())
+
+
+def test_the_same_content_again_answers_the_same_receipt(world: World) -> None:
+    first = deposit(world.desk, world.system, world.record())
+    again = deposit(world.desk, world.system, world.record())
+    assert (first.status, again.status) == ("created", "same")
+    assert (again.case_id, again.entry_id, again.log_index, again.digest) == (first.case_id, first.entry_id, first.log_index, first.digest)
+    assert count(world) == 1
+    assert [entry.kind for entry in world.entries("case.deposited", "deposit.repeated")] == ["case.deposited", "deposit.repeated"]
+
+
+def test_other_content_of_the_same_number_is_a_conflict_that_says_what_fits(world: World) -> None:
+    deposit(world.desk, world.system, world.record())
+    with pytest.raises(AlreadyDeposited) as caught:
+        deposit(world.desk, world.system, world.record(title="另一标题"))
+    assert "补充归档" in caught.value.text_zh
+    assert "supplement" in caught.value.text_en
+    assert count(world) == 1
+    assert [entry.reason for entry in world.entries("deposit.refused")] == ["already-deposited"]
+
+
+def test_an_idempotency_key_answers_the_same_receipt_and_is_bound_to_its_content(world: World) -> None:
+    first = deposit(world.desk, world.system, world.record(), idempotency_key="k-1")
+    assert deposit(world.desk, world.system, world.record(), idempotency_key="k-1").entry_id == first.entry_id
+    with pytest.raises(KeyReused):
+        deposit(world.desk, world.system, world.record(case_no="XF-2"), idempotency_key="k-1")
+    assert count(world) == 1
+
+
+def test_two_deposits_of_the_same_case_at_once_make_one_case(world: World) -> None:
+    with ThreadPoolExecutor(12) as pool:
+        receipts = list(pool.map(lambda _: deposit(world.desk, world.system, world.record()), range(12)))
+    assert len({receipt.case_id for receipt in receipts}) == 1
+    assert [receipt.status for receipt in receipts].count("created") == 1
+    assert count(world) == 1
+
+
+def test_each_line_of_a_batch_gets_its_own_answer(world: World) -> None:
+    spoilt = InvalidInput([Fault("$", "not-json", "x", "x")])
+    lines: list[Any] = [
+        world.record(case_no="A"),
+        {"source_system": "county-petition"},
+        world.record(case_no="B"),
+        world.record(case_no="A"),
+        world.record(case_no="A", title="不同"),
+        spoilt,
+        world.record(case_no="C", source_system="somebody-else"),
+    ]
+    answers = deposit_many(world.desk, world.system, lines)
+    kinds = [answer.status if isinstance(answer, Receipt) else answer.code for answer in answers]
+    assert kinds == ["created", "invalid-input", "created", "same", "already-deposited", "invalid-input", "invalid-input"]
+    assert isinstance(answers[0], Receipt)
+    assert isinstance(answers[3], Receipt)
+    assert answers[0].case_id == answers[3].case_id
+    assert count(world) == 2
+    assert len(world.entries("deposit.refused")) == 4
+
+
+def test_a_refusal_names_rules_and_paths_and_never_a_value(world: World) -> None:
+    record = world.record(**{CANARY: CANARY, "petition_form": CANARY, "closed_at": CANARY, "ethnicity": CANARY})
+    record["petitioners"][0]["id_number"] = CANARY
+    with pytest.raises(InvalidInput) as caught:
+        deposit(world.desk, world.system, record)
+    said = json.dumps([[fault.path, fault.rule, fault.zh, fault.en] for fault in caught.value.faults], ensure_ascii=False)
+    assert CANARY not in said
+    assert len(caught.value.faults) >= 4
+    logged = world.entries("deposit.refused")[0]
+    assert CANARY.encode() not in logged.body
+    assert count(world) == 0
+
+
+def test_a_client_deposits_for_its_own_source_system_alone(world: World) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        deposit(world.desk, world.system, world.record(source_system="somebody-else"))
+    assert [fault.rule for fault in caught.value.faults] == ["source-of-another"]
+
+
+@pytest.mark.parametrize("staff_no", ["S-1", "S-2", "S-3", "S-4", "S-9", "S-10"])
+def test_no_person_deposits_as_if_they_were_a_case_system(world: World, staff_no: str) -> None:
+    with pytest.raises(Refused):
+        deposit(world.desk, world.caller(staff_no), world.record())
+    refused = world.entries("access.refused")[-1]
+    assert refused.data["action"] == "deposit.create"
+    assert count(world) == 0
+
+
+def test_an_anonymous_case_leaves_no_tag_to_search_by(world: World) -> None:
+    record = world.record(is_anonymous=True, petitioners=[], petitioner_count=1)
+    for name in ("title", "summary", "content", "grade_reason_nature"):
+        record[name] = "匿名反映路灯不亮"
+    deposit(world.desk, world.system, record)
+    with world.desk.db.read() as conn:
+        assert conn.execute(select(func.count()).select_from(case_tags)).scalar_one() == 0
+
+
+def test_a_later_version_starts_from_the_current_one_or_not_at_all(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record())
+    rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
+    supplement(world.desk, world.system, receipt.case_id, base_version=1, part=rating, reason="评价")
+    with pytest.raises(VersionMoved):
+        supplement(world.desk, world.system, receipt.case_id, base_version=1, part=rating, reason="评价")
+    with world.desk.db.read() as conn:
+        acts = conn.execute(select(case_versions.c.act).where(case_versions.c.fonds == FONDS).order_by(case_versions.c.version)).scalars()
+        assert list(acts) == ["deposit", "supplement"]
+
+
+def test_two_supplements_of_one_version_at_once_make_one_new_version(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record())
+    rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
+
+    def once(_: int) -> bool:
+        try:
+            supplement(world.desk, world.system, receipt.case_id, base_version=1, part=rating, reason="评价")
+        except VersionMoved:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(once, range(6))) == 1
+
+
+def test_a_supplement_adds_later_items_and_touches_nothing_else(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record())
+    parts: list[dict[str, Any]] = [{}, {"title": "新标题"}, {"petitioners": [{"name": "王五"}]}, {"feedback": []}, {"feedback": {}}]
+    for part in parts:
+        with pytest.raises(InvalidInput):
+            supplement(world.desk, world.system, receipt.case_id, base_version=1, part=part, reason="补充")
+    with pytest.raises(InvalidInput):
+        supplement(world.desk, world.system, receipt.case_id, base_version=1, part={"feedback": [{}]}, reason=" ")
+
+
+def test_a_correction_cannot_take_the_wall_or_the_protection_away(world: World) -> None:
+    receipt = deposit(world.desk, world.system, accusation())
+    softened = accusation() | {"statutory_class": "appeal_request", "petition_purpose": "request", "involved_parties": []}
+    other_accused = accusation()
+    other_accused["involved_parties"][0]["party_user_ids"] = ["S-9"]
+    for record in (softened, other_accused):
+        with pytest.raises(InvalidInput) as caught:
+            correct(world.desk, world.system, receipt.case_id, base_version=1, record=record, reason="更正")
+        assert {fault.rule for fault in caught.value.faults} & {"lowers-wall", "lowers-protection"}
+
+
+def test_a_case_of_another_source_system_does_not_exist_for_a_client(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record())
+    stranger = world.caller("S-1")
+    rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
+    with pytest.raises(Refused):
+        supplement(world.desk, stranger, receipt.case_id, base_version=1, part=rating, reason="评价")
+    with pytest.raises(NotFound):
+        supplement(world.desk, world.system, receipt.entry_id, base_version=1, part=rating, reason="评价")
