@@ -19,6 +19,8 @@ from foundation.database import Database
 from foundation.errors import WrongDatabase
 
 _HERE = Path(__file__).parent
+# PostgreSQL: the role the service runs as. The owner creates it before the first migration (docs/operations.md).
+APPLICATION_ROLE = "archive_app"
 
 
 def _config(conn: Connection | None = None) -> Config:
@@ -40,6 +42,7 @@ def upgrade(db: Database) -> None:
     """Migrate to the newest schema in one transaction; a kill in the middle leaves the old schema whole."""
     with db.write() as conn:
         _refuse_newer(conn)
+        _want_application_role(conn)
         command.upgrade(_config(conn), "head")
 
 
@@ -61,6 +64,16 @@ def _refuse_newer(conn: Connection) -> None:
     if found is not None and found not in known:
         raise WrongDatabase(
             why_zh="数据库由更新版本的程序建立，请升级程序", why_en="it was made by a newer version of this program; upgrade the program"
+        )
+
+
+def _want_application_role(conn: Connection) -> None:
+    if conn.dialect.name != "postgresql":
+        return
+    if conn.execute(text("SELECT 1 FROM pg_roles WHERE rolname = :name"), {"name": APPLICATION_ROLE}).one_or_none() is None:
+        raise WrongDatabase(
+            why_zh=f"请先建立数据库角色 {APPLICATION_ROLE}（见 docs/operations.md）",
+            why_en=f"create the database role {APPLICATION_ROLE} first (docs/operations.md)",
         )
 
 

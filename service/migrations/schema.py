@@ -6,7 +6,9 @@ import archive.requests.tables
 import archive.tables
 import audit.tables
 import auth.tables
-import vault.tables  # noqa: F401  the imports declare the tables
+import vault.tables
 from foundation.tables import metadata
 
-__all__ = ["metadata"]
+ROOMS = (archive.requests.tables, archive.tables, audit.tables, auth.tables, vault.tables)
+
+__all__ = ["ROOMS", "metadata"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,8 +15,6 @@ from pathlib import Path
 import pytest
 
 from foundation.database import Database
-from foundation.tables import metadata
-from house_rules import ROOT
 from postgres_cluster import APPLICATION, OWNER, PostgresCluster
 
 # Every parametrisation over databases uses these, so that each PostgreSQL half carries its marker.
@@ -91,27 +88,8 @@ class FreshDatabases:
 
 def migrate(url: str) -> None:
     """Bring an empty database to the newest schema."""
-    if not any((ROOT / "service" / "migrations" / "versions").glob("*.py")):
-        _create_all(url)
-        return
     database = Database(url, pool_size=2)
     try:
         importlib.import_module("service.migrations.run").upgrade(database)
     finally:
         database.close()
-
-
-def _create_all(url: str) -> None:
-    for room in ("foundation", "audit", "vault", "auth", "archive", "office", "reviews"):
-        found = importlib.util.find_spec(room)
-        if found is None:
-            continue
-        for module in pkgutil.walk_packages(found.submodule_search_locations, f"{room}."):
-            if module.name.endswith(".tables"):
-                importlib.import_module(module.name)
-    database = Database(url)
-    with database.write() as conn:
-        metadata.create_all(conn)
-        if database.dialect == "postgresql":
-            conn.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APPLICATION}")
-    database.close()

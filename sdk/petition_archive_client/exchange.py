@@ -1,0 +1,176 @@
+"""The conversation with the archive, without any input or output of its own: generators that yield steps and are sent their results.
+
+A driver (`client`, `aio`) performs each step and sends back what came of it, failures as values. So retries, tokens and refusals are
+written once, for both, and no exception of the transport, which would hold the request's body, is ever part of a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from petition_archive_client.answers import Reply, problem_of, proof_of, token_of
+from petition_archive_client.assertion import client_assertion
+from petition_archive_client.connection import Terms
+from petition_archive_client.errors import AnswerRefused, ArchiveProblem, ConnectionFailed, OutcomeUnknown
+from petition_archive_client.requests import Request, proof_request, token_request
+from petition_archive_client.tokens import Token
+
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+AGAIN = frozenset({429, 502, 503, 504})
+_MAYBE_DONE = frozenset({502, 504})  # a gateway gave up waiting; whether the archive acted is not known
+NOT_YET = "not-yet-published"
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """Send a request and wait for the answer's head: a Head, or a Failure. Ends any answer open before."""
+
+    request: Request
+    token: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """The next bytes of the answer's body, b"" after the last; or a Failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeedToken:
+    """The access token, and not the `refused` one."""
+
+    refused: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers of an answer, names in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the transport did: `not-sent` (nothing reached the archive), `lost` (perhaps it did) or `tls` (its certificate does not hold)."""
+
+    kind: Literal["not-sent", "lost", "tls"]
+
+
+Step = Open | Read | Pause | NeedToken
+T = TypeVar("T")
+Steps = Generator[Any, Any, T]
+"""Yields steps; is sent what each asks for; returns what came of it all."""
+
+
+def exchange(terms: Terms, make: Callable[[], Request], *, holding: str | None = None) -> Steps[Reply]:
+    """Ask until there is an answer that asking again would not change. ConnectionFailed, OutcomeUnknown.
+
+    `make` makes the request anew for each attempt. `holding`: a problem code for which the archive wants to be asked again (409).
+    """
+    failed, renewed, waited = 0, False, 0.0
+    token: str | None = None
+    while True:
+        request = make()
+        if request.authorised and token is None:
+            token = yield NeedToken()
+        outcome = yield from _attempt(terms, request, token)
+        wait: float | None
+        if isinstance(outcome, Failure):
+            failed += 1
+            wait = _wait_after_failure(terms, request, outcome, failed)
+        elif outcome.status == 401 and token is not None and not renewed:
+            # Revoked or ended on the way: one new token, then the refusal stands.
+            token, renewed = (yield NeedToken(token)), True
+            continue
+        elif outcome.status in AGAIN:
+            failed += 1
+            wait = terms.retries.wait(failed, outcome.retry_after)
+            if outcome.status in _MAYBE_DONE and not request.repeatable:
+                raise OutcomeUnknown(f"http-{outcome.status}")
+        elif holding and outcome.status == 409 and waited < terms.retries.patience and problem_of(outcome).problem_code == holding:
+            wait = min(outcome.retry_after or 1.0, terms.retries.patience)
+            waited += max(wait, 0.05)
+        else:
+            return outcome
+        if wait is None:
+            return _last(outcome)
+        yield Pause(wait)
+
+
+def fetch_token(terms: Terms) -> Steps[Token]:
+    """Ask for an access token, with a new assertion for each attempt, since each is good for one use. ArchiveProblem when refused."""
+    return token_of((yield from exchange(terms, lambda: token_request(assertion_of(terms)))))
+
+
+def fetch_proof(terms: Terms, entry_id: str) -> Steps[bytes]:
+    """Fetch a proof, waiting for the checkpoint that covers the entry (normally a second)."""
+    request = proof_request(entry_id)
+    return proof_of((yield from exchange(terms, lambda: request, holding=NOT_YET)))
+
+
+def ask(terms: Terms, request: Request, read: Callable[[Reply], T]) -> Steps[T]:
+    """Ask once (as often as it takes) and read the answer."""
+    return read((yield from exchange(terms, lambda: request)))
+
+
+def assertion_of(terms: Terms) -> str:
+    return client_assertion(terms.key, terms.client, terms.audience, int(terms.now()))
+
+
+def collected(terms: Terms, head: Head, most: int) -> Steps[Reply | Failure]:
+    """The whole body of an opened answer, if it is not too long and does not take too long. AnswerRefused."""
+    deadline = terms.elapsed() + terms.timeouts.answer
+    body = bytearray()
+    while True:
+        piece = yield Read()
+        if isinstance(piece, Failure):
+            return piece
+        if not piece:
+            return Reply(head.status, head.headers, bytes(body), terms.now())
+        body += piece
+        if len(body) > most:
+            raise AnswerRefused("too-long")
+        if terms.elapsed() > deadline:
+            return Failure("lost")
+
+
+def checked_head(head: Head) -> Head:
+    """AnswerRefused for an encoding that was not asked for: its true size could not be known."""
+    if head.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise AnswerRefused("content-encoding")
+    return head
+
+
+def _attempt(terms: Terms, request: Request, token: str | None) -> Steps[Reply | Failure]:
+    head = yield Open(request, token)
+    if isinstance(head, Failure):
+        return head
+    return (yield from collected(terms, checked_head(head), MOST_ANSWER_BYTES))
+
+
+def _wait_after_failure(terms: Terms, request: Request, failure: Failure, failed: int) -> float | None:
+    if failure.kind == "tls":
+        raise ConnectionFailed("certificate-not-trusted")
+    if failure.kind == "lost" and not request.repeatable:
+        raise OutcomeUnknown("answer-lost")
+    return terms.retries.wait(failed)
+
+
+def _last(outcome: Reply | Failure) -> Reply:
+    if isinstance(outcome, Failure):
+        raise ConnectionFailed(outcome.kind)
+    return outcome
+
+
+def give_up(outcome: Reply | Failure) -> ArchiveProblem | ConnectionFailed:
+    """The error that ends an exchange."""
+    return ConnectionFailed(outcome.kind) if isinstance(outcome, Failure) else problem_of(outcome)

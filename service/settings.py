@@ -1,0 +1,93 @@
+"""Settings of one installation, from the environment alone: every name begins with ARCHIVE_. Only `service.wiring` reads them.
+
+A misspelt name is refused: a protection that was switched on by a typo would be worse than none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "ARCHIVE_"
+# Names of the test suite and of the launcher, which are not settings of the archive.
+_OTHERS = ("ARCHIVE_TEST_", "ARCHIVE_DEMO_")
+Network = IPv4Network | IPv6Network
+_PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+
+
+class Settings(BaseSettings):
+    """All settings, each with a default that is safe on one machine. Paths that are not given lie under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, hide_input_in_errors=True)
+
+    home: Path = Field(Path("var"), description="folder of everything that changes")
+    database_url: SecretStr = Field(SecretStr(""), description="sqlite:///… or postgresql://…; empty: <home>/archive.sqlite")
+    connections: int = Field(48, ge=4, le=500, description="database connections of this process")
+
+    key_ring: Path | None = Field(None, description="key ring file (0600); empty: <home>/keys/ring")
+    key_ring_credential: Path | None = Field(None, description="file of 32 random bytes that unlocks the key ring")
+    key_ring_passphrase: SecretStr | None = Field(None, description="or a passphrase; exactly one of the two is given")
+    anchors: Path | None = Field(None, description="last checkpoints, apart from the database; empty: <home>/anchors")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8700, ge=0, le=65535, description="port to listen on; 0: any free one")
+    public_url: str = Field("http://127.0.0.1:8700", description="how clients reach it: issuer and audience of tokens")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), description="networks whose X-Forwarded-For is believed, by comma")
+    intranet: Annotated[tuple[str, ...], NoDecode] = Field(_PRIVATE, description="networks of the class `intranet`, by comma")
+
+    threads: int = Field(96, ge=8, le=1000, description="acts that may run at once in this process")
+    hashing: int = Field(4, ge=1, le=64, description="secrets checked at once, 64 MiB each")
+    publish_seconds: float = Field(1.0, gt=0, le=60, description="longest time between two checkpoints while entries come in")
+    max_body_bytes: int = Field(8 * 2**20, ge=2**16, le=2**28, description="largest body, and largest line of a batch")
+    max_batch_bytes: int = Field(4 * 2**30, ge=2**20, description="largest batch")
+    max_batch_lines: int = Field(1_000_000, ge=1, description="most lines of a batch")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least level that is logged")
+
+    @field_validator("trusted_proxies", "intranet", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        parts = tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else tuple(value)
+        for part in parts:
+            ip_network(part)
+        return parts
+
+    @field_validator("public_url")
+    @classmethod
+    def _bare(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or value.endswith("/"):
+            raise ValueError("http(s)://host[:port][/path], without a slash at the end")
+        return value
+
+    @property
+    def database(self) -> str:
+        """The database's URL."""
+        return self.database_url.get_secret_value() or f"sqlite:///{self.home / 'archive.sqlite'}"
+
+    @property
+    def ring_file(self) -> Path:
+        """The key ring's file."""
+        return self.key_ring or self.home / "keys" / "ring"
+
+    @property
+    def anchor_folder(self) -> Path:
+        """The anchors' folder."""
+        return self.anchors or self.home / "anchors"
+
+    @property
+    def networks(self) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+        """(trusted proxies, intranet)."""
+        return tuple(map(ip_network, self.trusted_proxies)), tuple(map(ip_network, self.intranet))
+
+
+def unknown_names(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Names that look like settings and are none."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known and not name.startswith(_OTHERS))

@@ -1,0 +1,208 @@
+"""The composition root: puts the rooms together into one `House`, refusing whatever is not as it was left.
+
+Order: the database is claimed and its durability and schema checked; the key ring must be of the same archive; the stored log must agree with
+what was signed; only then anything may be appended or published. What fails leaves nothing open.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from acts.desk import Desk
+from audit.anchor import Anchors
+from audit.events import Actor, Event
+from audit.proofs import Proofs
+from audit.publishing import Publisher, Publishing
+from audit.sequencing import Sequencer
+from audit.store import head_of
+from auth.context import AuthContext
+from auth.factor_seal import factor_seal
+from auth.lockout import Sources
+from auth.passwords import Passwords
+from auth.policy import AuthPolicy
+from auth.tokens import AccessTokens, Assertions
+from foundation.clock import Clock, SystemClock
+from foundation.database import Database
+from foundation.errors import WrongDatabase
+from foundation.tables import SYSTEM_FONDS, archive_meta
+from foundation.uow import UnitOfWork
+from policies.rulebook.load import Rulebook, base
+from service import logs
+from service.house import House, Limits, Networks
+from service.migrations import run as migrations
+from service.settings import Settings, unknown_names
+from vault.errors import CredentialUnusable
+from vault.keyring import KeyRing
+from vault.signer import LogSigner, TokenKeys, keyed_digest
+from vault.unlock import Credential, Passphrase, Unlock
+
+ARCHIVE_ID = "archive_id"
+LONGEST_TOKEN = timedelta(hours=1)
+Purpose = Literal["serve", "act", "read"]
+
+
+def read_settings() -> Settings:
+    """Settings from the environment; ValueError naming what is wrong, never a value."""
+    unknown = unknown_names()
+    if unknown:
+        raise ValueError(f"unknown settings: {', '.join(unknown)}")
+    return Settings()
+
+
+def open_archive(settings: Settings, *, purpose: Purpose = "serve", clock: Clock | None = None) -> House:
+    """Open the archive: to `serve`, to `act` from the command line, or to `read` beside a process that serves.
+
+    WrongDatabase, KeyRingError, LogRefused, StorageUnavailable; then nothing stays open.
+    """
+    with ExitStack() as stack:
+        db = Database(settings.database, pool_size=settings.connections)
+        stack.callback(db.close)
+        if purpose != "read":
+            db.own()
+        db.check_durability()
+        migrations.check(db)
+        archive_id = _archive_id(db)
+        ring = KeyRing.load(settings.ring_file, unlock_of(settings), archive_id=archive_id)
+        house = _assemble(settings, db, ring, archive_id, clock or SystemClock(), stack)
+        for fonds in sorted({lag.fonds for lag in house.publishing.lags()} | set(ring.fonds())):
+            house.publishing.check(fonds)
+        if purpose == "serve":
+            _begin(house)
+        house.closing.push(stack.pop_all())
+        return house
+
+
+def unlock_of(settings: Settings) -> Unlock:
+    """What unlocks the key ring; CredentialUnusable unless exactly one way is given."""
+    passphrase, credential = settings.key_ring_passphrase, settings.key_ring_credential
+    if passphrase is not None and credential is None:
+        return Passphrase(passphrase.get_secret_value())
+    if credential is not None and passphrase is None:
+        return Credential(credential)
+    raise CredentialUnusable(why="set ARCHIVE_KEY_RING_CREDENTIAL or ARCHIVE_KEY_RING_PASSPHRASE, and only one")
+
+
+def auth_policy(rulebook: Rulebook) -> AuthPolicy:
+    """What auth is told of a rulebook: who may hold what, what may not meet, and who needs two factors."""
+    roles = rulebook.roles.by_code.values()
+    return AuthPolicy(
+        version=rulebook.version,
+        post_roles=frozenset(role.code for role in roles if role.holders == "person"),
+        separation=frozenset(frozenset({role.code, other}) for role in roles for other in role.apart),
+        second_factor_roles=frozenset(role.code for role in roles if role.second_factor),
+    )
+
+
+def log_signer(ring: KeyRing, fonds: str, epoch: int) -> LogSigner:
+    """The signer of a fonds' log in one of its lives: after a restoration was admitted, the log has another name."""
+    first = LogSigner.of(ring, fonds)
+    return first if epoch == 1 else LogSigner(f"{first.name}/{epoch}", ring.ensure(fonds, "log").reveal())
+
+
+def _assemble(settings: Settings, db: Database, ring: KeyRing, archive_id: str, clock: Clock, stack: ExitStack) -> House:
+    uow = UnitOfWork(db, Sequencer())
+    stack.callback(uow.close)
+    policy_of_version = cache(auth_policy)
+    publishing = Publishing(db, lambda fonds, epoch: log_signer(ring, fonds, epoch), Anchors(settings.anchor_folder), clock)
+    publisher = Publisher(publishing, interval=settings.publish_seconds, report=logs.report_publishing)
+    seal, unseal = factor_seal(ring)
+    trusted, intranet = settings.networks
+
+    def rulebook(_fonds: str) -> Rulebook:
+        # Versions activated for one fonds will be laid over the base here.
+        return base()
+
+    @cache
+    def origin_of(fonds: str) -> str:
+        # A log's life changes only while nothing serves (audit.restoring).
+        with db.read() as conn:
+            head = head_of(conn, fonds)
+        return log_signer(ring, fonds, 1 if head is None else head.epoch).name
+
+    return House(
+        archive_id=archive_id,
+        public_url=settings.public_url,
+        desk=Desk(db=db, uow=uow, clock=clock, keys=ring, rulebook=rulebook),
+        auth=AuthContext(
+            db=db,
+            uow=uow,
+            clock=clock,
+            passwords=Passwords(concurrency=settings.hashing),
+            sources=Sources(keyed_digest(ring, SYSTEM_FONDS, "sign-in-sources", b"")),
+            policy_of=lambda fonds: policy_of_version(rulebook(fonds)),
+            seal_factor=seal,
+            open_factor=unseal,
+            access_tokens=AccessTokens(
+                issuer=settings.public_url, audience=f"{settings.public_url}/v1", keys=_TokenKeySet(ring), longest=LONGEST_TOKEN
+            ),
+            assertions=Assertions(token_endpoint=f"{settings.public_url}/v1/token"),
+            issuer=settings.public_url,
+        ),
+        publishing=publishing,
+        publisher=publisher,
+        proofs=Proofs(db),
+        limits=Limits(settings.max_body_bytes, settings.max_batch_bytes, settings.max_batch_lines, settings.threads),
+        networks=Networks(trusted, intranet),
+        origin_of=origin_of,
+        closing=ExitStack(),
+    )
+
+
+def _begin(house: House) -> None:
+    event = Event(
+        kind="archive.started",
+        actor=Actor(),
+        time=house.desk.clock.now(),
+        object={"kind": "archive", "id": house.archive_id},
+        data={"version": program_version()},
+    )
+    house.desk.uow.run(SYSTEM_FONDS, lambda unit: unit.add(event))
+    if house.publisher is not None:
+        house.publisher.start()
+        # Pushed last, so it goes first: it publishes once more while the database is still open.
+        house.closing.callback(house.publisher.stop)
+
+
+def program_version() -> str:
+    """The version of this program; `0` where it runs unpacked."""
+    try:
+        return version("petition-archive")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _archive_id(db: Database) -> str:
+    try:
+        with db.read() as conn:
+            found = conn.execute(
+                select(archive_meta.c.value).where(archive_meta.c.fonds == SYSTEM_FONDS, archive_meta.c.name == ARCHIVE_ID)
+            ).scalar_one_or_none()
+    except SQLAlchemyError:
+        found = None
+    if found is None:
+        raise WrongDatabase(why_zh="其中尚未建立档案系统", why_en="no archive was founded in it")
+    return str(found)
+
+
+class _TokenKeySet:
+    """The installation's token keys, parsed once per state of the ring."""
+
+    def __init__(self, ring: KeyRing) -> None:
+        self._ring = ring
+        self._state: tuple[tuple[str, str], ...] = ()
+        self._keys: TokenKeys | None = None
+
+    def __call__(self) -> TokenKeys:
+        self._ring.refresh()
+        state = tuple((info.id, info.state) for info in self._ring.keys(SYSTEM_FONDS) if info.scope == "token")
+        if self._keys is None or state != self._state:
+            self._keys = TokenKeys.of(self._ring)
+            self._state = tuple((info.id, info.state) for info in self._ring.keys(SYSTEM_FONDS) if info.scope == "token")
+        return self._keys
