@@ -31,7 +31,7 @@ def permit(
         raise InvalidInput(answer.faults)
     if answer.code in _HIDDEN or answer.cause == "absent":
         raise NotFound
-    raise Refused(answer.code, answer.zh, answer.en)
+    raise Refused(answer.code, answer.zh, answer.en, answer.stages)
 
 
 def permit_in_fonds(desk: Desk, caller: Caller, action: str, *, purpose: str | None = None) -> Permit:

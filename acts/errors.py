@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from foundation.errors import ArchiveError
+from policies.chain import StageVerdict
 
 
 class Refused(ArchiveError):
@@ -12,7 +13,8 @@ class Refused(ArchiveError):
     zh = "{zh}"
     en = "{en}"
 
-    def __init__(self, reason: str, zh: str, en: str) -> None:
-        """Keep the reason's code and words."""
+    def __init__(self, reason: str, zh: str, en: str, stages: tuple[StageVerdict, ...] = ()) -> None:
+        """Keep the reason's code and words, and for a form nobody could approve which stages can be decided."""
         super().__init__(reason=reason, zh=zh, en=en)
         self.reason = reason
+        self.stages = stages

@@ -73,6 +73,7 @@ def _deposit(desk: Desk, caller: Caller, records: Sequence[object], action: str,
     except IntegrityError:
         # Another process took one of the case numbers between our look and our insert; now it is there to be seen.
         desk.uow.run(caller.fonds, store_lines)
+    reach("deposit.recorded")
     return [_answer(caller.fonds, line) for line in lines]
 
 
@@ -145,6 +146,8 @@ def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], key: 
             unit.add(_refusal(desk, caller, line.answer))
     if key is not None and lines[0].ticket is not None and lines[0].prepared is not None and lines[0].answer is None:
         _remember(desk, caller, unit, key, fingerprint, lines[0])
+    if fresh:
+        reach("deposit.inserted")
 
 
 def _insert(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line]) -> None:

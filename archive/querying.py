@@ -85,11 +85,16 @@ def _condition(one: Filter) -> ColumnElement[bool]:
     column = COLUMN_OF.get(one.path)
     if column is not None:
         return _compare(cases.c[column], one)
-    return exists().where(
-        case_terms.c.fonds == cases.c.fonds,
-        case_terms.c.case_id == cases.c.case_id,
-        case_terms.c.path == one.path,
-        _compare(case_terms.c.term, one),
+    return (
+        exists()
+        .where(
+            case_terms.c.fonds == cases.c.fonds,
+            case_terms.c.case_id == cases.c.case_id,
+            case_terms.c.path == one.path,
+            _compare(case_terms.c.term, one),
+        )
+        # Beside a facet over terms, the terms of a condition are its own.
+        .correlate(cases)
     )
 
 

@@ -128,9 +128,11 @@ def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, 
             raise VersionMoved(current=head.version if head is not None else 0)
         ticket = unit.add(event)
         store.insert_version(unit.conn, unit.fonds, prepared, ticket.entry_id)
+        reach("version.inserted")
         return ticket
 
     ticket = desk.uow.run(caller.fonds, write)
+    reach("version.recorded")
     return receipt_of(caller.fonds, _known(prepared, ticket), "created")
 
 

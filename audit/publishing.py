@@ -185,6 +185,7 @@ def _insert(conn: Connection, fonds: str, last: Published | None, made: Publishe
     )
     if moved.rowcount != 1:
         return False
+    reach("audit.signer-moved")
     conn.execute(
         insert(log_checkpoints).values(
             fonds=fonds, size=made.size, epoch=made.epoch, root=made.root, note=made.note, signed_ms=made.signed_ms

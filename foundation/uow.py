@@ -187,6 +187,7 @@ class UnitOfWork:
             committing = False
             try:
                 with self._db.write() as conn:
+                    reach("uow.begun")
                     if len(group) == 1:
                         self._alone(conn, group[0])
                     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import insert, select
 
@@ -27,7 +28,7 @@ from vault.suites import AES, Suite
 
 @dataclass(frozen=True, slots=True)
 class NewFonds:
-    """A fonds (全宗) to found: its code, its title, its superior fonds, the suite its values are sealed with, whether it is for training."""
+    """A fonds (全宗) to found: code, titles, superior fonds, whether it is for training, and the suite its values are sealed with."""
 
     code: str
     title_zh: str
@@ -107,7 +108,7 @@ def _store(db: Database, archive_id: str, fonds_to_found: Sequence[NewFonds]) ->
         system = NewFonds(SYSTEM_FONDS, "系统", "The installation itself")
         for one in (system, *fonds_to_found):
             if one.code not in there:
-                uow.run(one.code, lambda unit, one=one: found(one, unit))
+                uow.run(one.code, partial(found, one))
         # The id comes last: until it is there, nothing opens the archive.
         if _stored_id(db) is None:
             uow.run(SYSTEM_FONDS, name)

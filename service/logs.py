@@ -132,4 +132,4 @@ class _Libraries(logging.Handler):
 def _template(record: logging.LogRecord) -> str:
     # A message that was formatted before it was logged is no template: it may hold anything.
     text = str(record.msg)
-    return text[:200] if record.args or text.isascii() and "%" not in text and len(text) < 80 else record.levelname
+    return text[:200] if record.args else record.levelname

@@ -1,7 +1,7 @@
 """The composition root: puts the rooms together into one `House`, refusing whatever is not as it was left.
 
-Order: the database is claimed and its durability and schema checked; the key ring must be of the same archive; the stored log must agree with
-what was signed; only then anything may be appended or published. What fails leaves nothing open.
+Order: the database is claimed and its durability and schema checked; the key ring must be of the same archive; the stored log must agree
+with what was signed; only then anything may be appended or published. What fails leaves nothing open.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from policies.rulebook.load import Rulebook, base
 from service import logs
 from service.house import House, Limits, Networks
 from service.migrations import run as migrations
-from service.settings import Settings, unknown_names
+from service.settings import Settings as Settings  # noqa: PLC0414  handed on: nothing else may import the settings
+from service.settings import unknown_names
 from vault.errors import CredentialUnusable
 from vault.keyring import KeyRing
 from vault.signer import LogSigner, TokenKeys, keyed_digest
@@ -73,10 +74,12 @@ def open_archive(settings: Settings, *, purpose: Purpose = "serve", clock: Clock
         house = _assemble(settings, db, ring, archive_id, clock or SystemClock(), stack)
         for fonds in sorted({lag.fonds for lag in house.publishing.lags()} | set(ring.fonds())):
             house.publishing.check(fonds)
+        house.closing.push(stack.pop_all())
+        stack.callback(house.close)
         if purpose == "serve":
             _begin(house)
-        house.closing.push(stack.pop_all())
-        return house
+        stack.pop_all()
+    return house
 
 
 def unlock_of(settings: Settings) -> Unlock:

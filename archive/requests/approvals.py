@@ -76,9 +76,11 @@ def decide_request(
     act.allowed = permit(desk, caller, "request.decide", facts, about={"kind": "request", "id": request_id})
     reach("approval.decided")
     try:
-        return act.finish(*desk.uow.run(caller.fonds, act.write))
+        written = desk.uow.run(caller.fonds, act.write)
     except IntegrityError:
         raise VersionChanged from None
+    reach("approval.recorded")
+    return act.finish(*written)
 
 
 class _Act:

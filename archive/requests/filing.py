@@ -112,10 +112,12 @@ def file(desk: Desk, caller: Caller, form: Form) -> Filed:
     def store(unit: Unit) -> Ticket:
         ticket = unit.add(event)
         insert_request(unit.conn, unit.fonds, {**row, "filed_entry": ticket.entry_id}, asked)
+        reach("request.inserted")
         return ticket
 
     reach("request.decided")
     ticket = desk.uow.run(caller.fonds, store)
+    reach("request.recorded")
     return Filed(request_id, 1, ticket.entry_id, ticket.index)
 
 

@@ -11,6 +11,7 @@ from acts.desk import Caller, Desk, log_detail
 from archive.requests.store import cases_of_grant, end_grant, grant_facts, request_facts
 from archive.requests.tables import access_requests, grants
 from foundation.errors import NotFound
+from foundation.steps import reach
 from foundation.uow import Ticket, Unit
 from policies.decide import decide
 from policies.errors import TransitionRefused
@@ -59,6 +60,7 @@ def _end(desk: Desk, caller: Caller, grant_id: str, action: str, how: str, reaso
         now = desk.clock.now()
         if not end_grant(unit.conn, unit.fonds, grant_id, how, now):
             raise TransitionRefused(rule="grant-already-ended")
+        reach("grant.ended")
         return unit.add(
             caller.event(
                 desk,

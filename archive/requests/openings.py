@@ -142,6 +142,7 @@ class _Intent:
         now = self.desk.clock.now()
         if self.running is None and not take_use(unit.conn, unit.fonds, self.grant.grant_id, now):
             raise GrantSpent
+        reach("opening.counted")
         current = grant_facts(unit.conn, unit.fonds, [self.grant.grant_id], lock=True)[self.grant.grant_id]
         session = grant_state.running(current, str(self.allowed.object_id), int(self.allowed.version or 0), now)
         if self.running is not None and session is None:

@@ -87,7 +87,14 @@ class ClientKey:
 def client_assertion(key: ClientKey, client: str, audience: str, issued: int) -> str:
     """A signed statement that this client asks `audience` for a token: new, single-use, two minutes long. `issued`: POSIX seconds."""
     header = {"alg": "ES256", "kid": key.kid, "typ": "JWT"}
-    claims = {"iss": client, "sub": client, "aud": audience, "jti": str(uuid4()), "iat": issued, "exp": issued + ASSERTION_SECONDS}
+    claims: dict[str, str | int] = {
+        "iss": client,
+        "sub": client,
+        "aud": audience,
+        "jti": str(uuid4()),
+        "iat": issued,
+        "exp": issued + ASSERTION_SECONDS,
+    }
     signed = f"{_base64url(_compact(header))}.{_base64url(_compact(claims))}"
     return f"{signed}.{_base64url(key.sign(signed.encode()))}"
 

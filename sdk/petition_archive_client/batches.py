@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from petition_archive_client.answers import CaseNumber, Receipt, Reply, parsed, problem_in, problem_of, retry_after
+from petition_archive_client.answers import CaseNumber, Receipt, Reply, parsed, problem_in, problem_of
 from petition_archive_client.connection import Terms
 from petition_archive_client.errors import AnswerRefused, ArchiveProblem, CaseNotJson, ConnectionFailed
 from petition_archive_client.exchange import (
@@ -76,12 +76,12 @@ class _Line:
 
 @dataclass(slots=True)
 class _Round:
-    """What came of one request: the lines still unanswered, whether any was answered, and how it ended."""
+    """What came of one request: the lines to be sent again, how many of them were put off by the archive, and how it ended."""
 
     open: dict[int, _Line]
+    put_off: int = 0
     progress: bool = False
     broken: Reply | Failure | None = None
-    wait: float | None = None
 
 
 def deposit_many(terms: Terms) -> Steps[None]:
@@ -92,7 +92,8 @@ def deposit_many(terms: Terms) -> Steps[None]:
     waiting: deque[_Line] = deque()
     number, failed, most, ended = 0, 0, terms.lines_per_request, False
     while True:
-        while not ended and len(waiting) < most and sum(len(line.body) for line in waiting) < MOST_REQUEST_BYTES:
+        held = sum(len(line.body) for line in waiting)
+        while not ended and len(waiting) < most and held < MOST_REQUEST_BYTES:
             case = yield Pull()
             if case is END:
                 ended = True
@@ -102,6 +103,7 @@ def deposit_many(terms: Terms) -> Steps[None]:
             if isinstance(line, LineAnswer):
                 yield Emit(line)
             else:
+                held += len(line.body)
                 waiting.append(line)
         if not waiting:
             return
@@ -110,8 +112,9 @@ def deposit_many(terms: Terms) -> Steps[None]:
         waiting.extendleft(reversed(done.open.values()))
         failed = 0 if done.progress else failed + 1
         most = min(terms.lines_per_request, most * 2) if done.broken is None else max(1, len(part) // 2)
-        if done.broken is not None or done.wait is not None:
-            wait = terms.retries.wait(max(failed, 1), done.wait)
+        if done.broken is not None or done.put_off:
+            asked = done.broken.retry_after if isinstance(done.broken, Reply) else None
+            wait = terms.retries.wait(max(failed, 1), asked)
             if wait is None:
                 raise give_up(done.broken or Failure("lost"))
             yield Pause(wait)
@@ -125,7 +128,7 @@ def _line(number: int, case: Case) -> _Line | LineAnswer:
 
 
 def _fitting(waiting: deque[_Line], most: int) -> list[_Line]:
-    part, size = [waiting.popleft()], 0
+    part = [waiting.popleft()]
     size = len(part[0].body)
     while waiting and len(part) < most and size + len(waiting[0].body) <= MOST_REQUEST_BYTES:
         size += len(waiting[0].body)
@@ -135,7 +138,7 @@ def _fitting(waiting: deque[_Line], most: int) -> list[_Line]:
 
 def _round(terms: Terms, part: list[_Line]) -> Steps[_Round]:
     """One request and its answers. ArchiveProblem where the archive refuses the whole of it."""
-    done = _Round({at: line for at, line in enumerate(part, 1)})
+    done = _Round(dict(enumerate(part, 1)))
     request = batch_request([line.body for line in part])
     token = yield NeedToken()
     head = yield Open(request, token)
@@ -157,21 +160,21 @@ def _refused(terms: Terms, head: Head, done: _Round) -> Steps[None]:
     reply = yield from collected(terms, head, MOST_ANSWER_BYTES)
     if isinstance(reply, Failure) or reply.status in AGAIN:
         done.broken = reply
-        done.wait = None if isinstance(reply, Failure) else reply.retry_after
     elif reply.status == 413 and len(done.open) > 1:
         done.broken, done.progress = reply, True  # smaller requests may pass: no attempt was lost
     elif reply.status == 413:
         yield Emit(LineAnswer(done.open.pop(1).number, 413, problem=problem_of(reply)))
         done.progress = True
+    elif reply.status < 400:
+        raise AnswerRefused("redirect" if reply.status >= 300 else "status")
     else:
-        raise AnswerRefused("redirect" if 300 <= reply.status < 400 else "status") if reply.status < 400 else problem_of(reply)
+        raise problem_of(reply)
 
 
 def _answers(terms: Terms, head: Head, done: _Round) -> Steps[None]:
     if Reply(head.status, head.headers, b"").media_type != "application/x-ndjson":
         raise AnswerRefused("media-type")
-    rest = b""
-    closed = False
+    rest, closed = b"", False
     while True:
         piece = yield Read()
         if isinstance(piece, Failure) or not piece:
@@ -183,18 +186,13 @@ def _answers(terms: Terms, head: Head, done: _Round) -> Steps[None]:
             members = _members(line)
             if closed:
                 raise AnswerRefused("answer-after-the-end")
-            if members.get("done") is True:
-                closed = True
-                continue
-            answer = _answer(terms, members, done)
+            closed = members.get("done") is True
+            answer = None if closed else _answer(terms, members, done)
             if answer is not None:
                 done.progress = True
                 yield Emit(answer)
-    retried = any(line.tried for line in done.open.values())
-    if done.open and (not closed or not retried):
+    if len(done.open) > done.put_off:
         done.broken = Failure("lost")
-    elif retried and done.wait is None:
-        done.wait = 0.0
 
 
 def _members(line: bytes) -> Mapping[str, Any]:
@@ -212,7 +210,7 @@ def _answer(terms: Terms, members: Mapping[str, Any], done: _Round) -> LineAnswe
     line = done.open[at]
     if status in AGAIN and line.tried + 1 < terms.retries.attempts:
         line.tried += 1
-        done.wait = _line_wait(terms, members, done.wait)
+        done.put_off += 1
         return None
     del done.open[at]
     if status in {200, 201}:
@@ -224,10 +222,3 @@ def _answer(terms: Terms, members: Mapping[str, Any], done: _Round) -> LineAnswe
     if status < 400 or not isinstance(problem, dict):
         raise AnswerRefused("answer-form")
     return LineAnswer(line.number, status, problem=problem_in(problem, status))
-
-
-def _line_wait(terms: Terms, members: Mapping[str, Any], before: float | None) -> float:
-    problem = members.get("problem")
-    said = problem.get("retry_after") if isinstance(problem, dict) else None
-    wait = retry_after({"retry-after": str(said)}, terms.now()) if type(said) is int else None
-    return max(before or 0.0, min(wait or 0.0, terms.retries.patience))

@@ -1,4 +1,4 @@
-"""How the archive is reached: its address, who the client is, how long to wait and how often to try again. Values only, nothing is opened."""
+"""How the archive is reached: its address, who the client is, how long to wait and how often to try again. Nothing is opened here."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def is_loopback(host: str) -> bool:
 
 
 def checked_tls(context: ssl.SSLContext | None) -> ssl.SSLContext:
-    """The context to verify the archive's certificate with, by default under the system's authorities. ValueError where it would not verify."""
+    """The context that verifies the archive's certificate, by default under the system's authorities. ValueError where it would not."""
     made = context or ssl.create_default_context()
     if made.verify_mode is not ssl.CERT_REQUIRED or not made.check_hostname:
-        raise ValueError("TLS 校验不可关闭；内网证书请加载其 CA / TLS verification cannot be switched off; load your authority's certificate")
+        raise ValueError("TLS 校验不可关闭；内网证书请加载其 CA / TLS verification stays on; load your authority's certificate")
     return made

@@ -10,17 +10,14 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from petition_archive_client.answers import Reply, problem_of, proof_of, token_of
-from petition_archive_client.assertion import client_assertion
+from petition_archive_client.answers import Reply, problem_of
 from petition_archive_client.connection import Terms
 from petition_archive_client.errors import AnswerRefused, ArchiveProblem, ConnectionFailed, OutcomeUnknown
-from petition_archive_client.requests import Request, proof_request, token_request
-from petition_archive_client.tokens import Token
+from petition_archive_client.requests import Request
 
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 AGAIN = frozenset({429, 502, 503, 504})
 _MAYBE_DONE = frozenset({502, 504})  # a gateway gave up waiting; whether the archive acted is not known
-NOT_YET = "not-yet-published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the transport did: `not-sent` (nothing reached the archive), `lost` (perhaps it did) or `tls` (its certificate does not hold)."""
+    """What the transport did: `not-sent` (nothing reached the archive), `lost` (perhaps it did), `tls` (its certificate does not hold)."""
 
     kind: Literal["not-sent", "lost", "tls"]
 
@@ -104,26 +101,6 @@ def exchange(terms: Terms, make: Callable[[], Request], *, holding: str | None =
         if wait is None:
             return _last(outcome)
         yield Pause(wait)
-
-
-def fetch_token(terms: Terms) -> Steps[Token]:
-    """Ask for an access token, with a new assertion for each attempt, since each is good for one use. ArchiveProblem when refused."""
-    return token_of((yield from exchange(terms, lambda: token_request(assertion_of(terms)))))
-
-
-def fetch_proof(terms: Terms, entry_id: str) -> Steps[bytes]:
-    """Fetch a proof, waiting for the checkpoint that covers the entry (normally a second)."""
-    request = proof_request(entry_id)
-    return proof_of((yield from exchange(terms, lambda: request, holding=NOT_YET)))
-
-
-def ask(terms: Terms, request: Request, read: Callable[[Reply], T]) -> Steps[T]:
-    """Ask once (as often as it takes) and read the answer."""
-    return read((yield from exchange(terms, lambda: request)))
-
-
-def assertion_of(terms: Terms) -> str:
-    return client_assertion(terms.key, terms.client, terms.audience, int(terms.now()))
 
 
 def collected(terms: Terms, head: Head, most: int) -> Steps[Reply | Failure]:

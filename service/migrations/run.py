@@ -88,11 +88,13 @@ def fingerprint(conn: Connection) -> str:
         rows = conn.execute(
             text(
                 "SELECT 'column', table_name, column_name, data_type || ':' || is_nullable || ':' ||"
-                " coalesce(character_maximum_length::text, '') FROM information_schema.columns WHERE table_schema = current_schema()"
+                " coalesce(character_maximum_length::text, '')"
+                " FROM information_schema.columns WHERE table_schema = current_schema()"
                 " UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = current_schema()"
                 " UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
                 " WHERE connamespace = current_schema()::regnamespace"
-                " UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+                " UNION ALL SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)"
+                " FROM pg_trigger WHERE NOT tgisinternal"
                 " UNION ALL SELECT 'privilege', table_name, grantee, string_agg(privilege_type, ',' ORDER BY privilege_type)"
                 " FROM information_schema.role_table_grants WHERE table_schema = current_schema() GROUP BY table_name, grantee"
                 " ORDER BY 1, 2, 3, 4"

@@ -1,0 +1,139 @@
+"""The archive that is measured: a real SQLite (or PostgreSQL) database with the whole schema, a real key ring, and the office whose
+invented cases the generator makes, so that every staff number and unit code of a record is found in the register.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from acts.desk import Caller, Desk
+from archive.requests.approvals import decide_request
+from archive.requests.filing import Form, file
+from audit.events import Actor, Event
+from audit.sequencing import Sequencer
+from auth.clients import register_client
+from auth.people import open_account, register_person
+from auth.policy import AuthPolicy
+from auth.posts import create_post, hold_post, posts_held
+from auth.principal import Principal
+from auth.units import found_unit
+from foundation.clock import SystemClock
+from foundation.database import Database
+from foundation.ids import new_id
+from foundation.uow import Unit, UnitOfWork
+from policies.level import Level
+from policies.rulebook.load import base
+from service.generator.office import INVENTED_OFFICE
+from service.migrations import run as migrations
+from vault.keyring import KeyRing
+from vault.unlock import Credential
+
+FONDS = "BENCH"
+_ROOT = INVENTED_OFFICE.registering_unit
+_LEADER = "S1900"
+_INSPECTOR, _PRINCIPAL = "B-1", "B-2"
+
+
+@dataclass
+class World:
+    """The measured archive and the people who act in it."""
+
+    desk: Desk
+    folder: Path
+    began: datetime
+    persons: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # staff number -> (person, account, role)
+    source: Principal | None = None
+
+    @property
+    def system(self) -> Caller:
+        """The registered case system, in a new request."""
+        assert self.source is not None
+        return Caller(self.source, new_id())
+
+    @property
+    def inspector(self) -> Caller:
+        """Sees the whole fonds, masked."""
+        return self.person(_INSPECTOR)
+
+    def person(self, staff_no: str) -> Caller:
+        """Somebody signed in with two factors, in a new request."""
+        person_id, account_id, role = self.persons[staff_no]
+        with self.desk.db.read() as conn:
+            held = posts_held(conn, FONDS, person_id, at=self.desk.clock.now())
+        principal = Principal(FONDS, account_id, person_id, "person", held, role, 2, new_id(), "loopback", self.began)
+        return Caller(principal, new_id())
+
+    def grant(self, case_id: str, paths: tuple[str, ...], handler: str) -> str:
+        """File as the handler and approve as leader and principal; the grant's id."""
+        form = Form(
+            cases=(case_id,),
+            paths=paths,
+            level=Level.CLEAR,
+            purpose="review",
+            reason="bench",
+            usage="read-only",
+            max_uses=5,
+            not_before=None,
+            expires_at=self.desk.clock.now() + timedelta(days=1),
+        )
+        filed = file(self.desk, self.person(handler), form)
+        first = decide_request(self.desk, self.person(_LEADER), filed.request_id, verdict="approve", reason="", if_match=1)
+        second = decide_request(self.desk, self.person(_PRINCIPAL), filed.request_id, verdict="approve", reason="", if_match=first.version)
+        assert second.grant_id is not None
+        return second.grant_id
+
+
+@contextmanager
+def archive(folder: Path, url: str | None = None) -> Iterator[World]:
+    """Found the archive in an empty folder (or in the empty database at `url`) and staff its office."""
+    db = Database(url or f"sqlite:///{folder / 'archive.db'}", pool_size=12)
+    db.own()
+    migrations.upgrade(db)
+    keys = folder / "keys"
+    keys.mkdir(mode=0o700)
+    ring = KeyRing.create(keys / "ring", Credential.make(keys / "credential"), archive_id=new_id(), archive_name="bench.example")
+    ring.add_fonds(FONDS)
+    rules = base()
+    uow = UnitOfWork(db, Sequencer())
+    desk = Desk(db=db, uow=uow, clock=SystemClock(), keys=ring, rulebook=lambda _fonds: rules)
+    world = World(desk=desk, folder=folder, began=desk.clock.now())
+    try:
+        uow.run(FONDS, lambda unit: _furnish(world, unit))
+        yield world
+    finally:
+        uow.close()
+        db.close()
+
+
+def _furnish(world: World, unit: Unit) -> None:
+    at = world.began
+    staff = [(_ROOT, _PRINCIPAL, "principal"), (_ROOT, _INSPECTOR, "inspector")]
+    for shape in INVENTED_OFFICE.units:
+        staff.extend((shape.code, one.staff_id, "handler") for one in shape.handlers)
+    staff.extend((_ROOT, one, "leader") for one in sorted({shape.leader.staff_id for shape in INVENTED_OFFICE.units}))
+    policy = AuthPolicy(version="bench", post_roles=frozenset(role for _, _, role in staff))
+    units = {_ROOT: found_unit(unit, code=_ROOT, title="示例局", parent_id=None, at=at)}
+    for shape in INVENTED_OFFICE.units:
+        units[shape.code] = found_unit(unit, code=shape.code, title=shape.name, parent_id=units[_ROOT], at=at)
+    for code, staff_no, role in staff:
+        person_id = register_person(unit, staff_no=staff_no, display_name=f"示例{staff_no}", at=at)
+        post_id = create_post(unit, unit_id=units[code], role=role, title=role, at=at, policy=policy)
+        hold_post(unit, post_id=post_id, person_id=person_id, begins=at, policy=policy)
+        account_id = open_account(unit, person_id=person_id, login=staff_no.lower(), secret_hash="x", at=at)  # noqa: S106  nobody signs in
+        world.persons[staff_no] = (person_id, account_id, role)
+    client = register_client(unit, source_system=INVENTED_OFFICE.source_system, title="bench", public_jwk=_public_key(), at=at)
+    world.source = Principal(FONDS, client.account_id, None, "service", (), "depositor", 1, new_id(), "intranet", at)
+    unit.add(Event(kind="fonds.created", actor=Actor(), time=at, object={"kind": "fonds", "id": FONDS}))
+
+
+def _public_key() -> dict[str, str]:
+    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
+    x, y = (base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode() for value in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}

@@ -1,0 +1,77 @@
+"""What the door itself refuses, before any act is called."""
+
+from __future__ import annotations
+
+from foundation.errors import ArchiveError
+
+
+class BodyTooLarge(ArchiveError):
+    """The body is larger than this operation takes."""
+
+    code = "body-too-large"
+    zh = "请求内容超过 {limit} 字节的上限。"
+    en = "The body is larger than {limit} bytes."
+
+
+class UnsupportedType(ArchiveError):
+    """The body is of another media type than this operation takes."""
+
+    code = "unsupported-media-type"
+    zh = "请求内容的类型须为 {wanted}。"
+    en = "The body must be of type {wanted}."
+
+
+class PreconditionMissing(ArchiveError):
+    """The act must say which version it was decided on (RFC 6585, section 3)."""
+
+    code = "if-match-required"
+    zh = "须以 If-Match 写明您读取的版本（ETag）。"
+    en = "State with If-Match the version (ETag) you have read."
+
+
+class PreconditionMalformed(ArchiveError):
+    """If-Match is not one ETag of ours."""
+
+    code = "if-match-malformed"
+    zh = "If-Match 须为本系统给出的单个 ETag。"
+    en = "If-Match must be one ETag given by this archive."
+
+
+class NoSuchRoute(ArchiveError):
+    """There is no such operation."""
+
+    code = "no-such-route"
+    zh = "没有这一接口。"
+    en = "There is no such operation."
+
+
+class MethodNotAllowed(ArchiveError):
+    """The resource has no such method."""
+
+    code = "method-not-allowed"
+    zh = "该接口不支持此方法。"
+    en = "The resource does not take this method."
+
+
+class BadRequest(ArchiveError):
+    """The request is not one this door understands."""
+
+    code = "bad-request"
+    zh = "请求无法识别。"
+    en = "The request is not understood."
+
+
+class GrantTypeRefused(ArchiveError):
+    """The token endpoint issues tokens to clients that prove themselves with an assertion, and to nobody else (RFC 6749, 5.2)."""
+
+    code = "unsupported-grant-type"
+    zh = "仅支持 client_credentials 与 private_key_jwt 断言。"
+    en = "Only client_credentials with a private_key_jwt assertion is supported."
+
+
+class ClientStalled(ArchiveError):
+    """The client of a batch stopped reading its answers; the connection is given up, what was answered is committed."""
+
+    code = "client-stalled"
+    zh = "客户端长时间不读取应答。"
+    en = "The client does not read its answers."

@@ -1,0 +1,119 @@
+"""Around every request: its id, the class of its network, headers that keep answers out of caches, one log line, one count.
+
+Pure ASGI, so that nothing is buffered and a streamed batch stays a stream.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from foundation.errors import ArchiveError, StorageUnavailable
+from foundation.ids import new_id
+from service.house import Networks
+from service.http.metrics import Metrics
+from service.http.problems import answer
+from service.logs import code_of, log
+
+UNMATCHED: Final = "unmatched"
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_HSTS: Final = "max-age=31536000"
+
+
+class Door:
+    """The outermost middleware."""
+
+    def __init__(self, app: ASGIApp, *, networks: Networks, metrics: Metrics, https: bool) -> None:
+        """Wrap `app`."""
+        self.app = app
+        self.networks = networks
+        self.metrics = metrics
+        self.https = https
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        await _Passage(self, scope).serve(receive, send)
+
+
+class _Passage:
+    def __init__(self, door: Door, scope: Scope) -> None:
+        peer = scope["client"][0] if scope.get("client") else ""
+        self.door = door
+        self.scope = scope
+        self.request_id = new_id()
+        self.address = door.networks.client(peer, Headers(scope=scope).get("x-forwarded-for", ""))
+        self.client = door.networks.class_of(self.address)
+        self.status = 0
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state.update(request_id=self.request_id, client=self.client, address=self.address)
+
+    async def serve(self, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+
+        async def out(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+                self.dress(MutableHeaders(scope=message))
+            await send(message)
+
+        error: BaseException | None = None
+        try:
+            await self.door.app(self.scope, receive, out)
+        except Exception as raised:
+            error = raised
+            if self.status:
+                # The answer has begun; the only honest end left is to break the connection.
+                raise
+            await answer(known(raised), self.request_id)(self.scope, receive, out)
+        finally:
+            self.note(time.monotonic() - began, error)
+
+    def dress(self, headers: MutableHeaders) -> None:
+        headers["Request-Id"] = self.request_id
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        if self.door.https:
+            headers.setdefault("Strict-Transport-Security", _HSTS)
+
+    def note(self, seconds: float, error: BaseException | None) -> None:
+        route = getattr(self.scope.get("route"), "path", UNMATCHED)
+        method = self.scope["method"] if self.scope["method"] in {"GET", "POST", "DELETE", "HEAD", "PUT", "PATCH", "OPTIONS"} else "other"
+        self.door.metrics.answered(method, route, self.status, seconds)
+        members = {
+            "request_id": self.request_id,
+            "method": method,
+            "route": route,
+            "status": self.status,
+            "duration_ms": round(seconds * 1000, 1),
+            "client": self.client,
+        }
+        if error is None:
+            log().info("http.request", **members)
+        else:
+            log().error("http.failed", error=code_of(error), exc_info=error, **members)
+
+
+def known(error: Exception) -> ArchiveError:
+    """An exception no act meant for the caller, as one that may be told: the database away, or nothing at all."""
+    if isinstance(error, ArchiveError):
+        return error
+    away = isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    if away or type(error).__name__ == "OperationalError" and isinstance(error, SQLAlchemyError):
+        return StorageUnavailable()
+    return ArchiveError()
