@@ -15,7 +15,6 @@ from foundation.errors import ArchiveError, Fault, InvalidInput
 from foundation.uow import Unit
 from office.errors import NotOneself
 from policies.permit import Permit
-from policies.rulebook.load import Rulebook
 from vault.details import seal_detail
 
 T = TypeVar("T")
@@ -29,17 +28,6 @@ class StaffDesk:
     desk: Desk
     passwords: Passwords
     policy_of: Callable[[str], AuthPolicy]
-
-
-def auth_policy(rulebook: Rulebook) -> AuthPolicy:
-    """What auth is told of a rulebook: who may hold which post, which roles stay apart, which need a second factor."""
-    roles = rulebook.roles.by_code.values()
-    return AuthPolicy(
-        version=rulebook.version,
-        post_roles=frozenset(role.code for role in roles if role.holders == "person"),
-        separation=frozenset(frozenset({role.code, other}) for role in roles for other in role.apart),
-        second_factor_roles=frozenset(role.code for role in roles if role.second_factor),
-    )
 
 
 def perform(

@@ -1,48 +1,38 @@
 """Founding an archive: its database brought to the schema, its key ring made, and the two bound together by one id.
 
-Done once, before anything is served. Running it again on a founded archive changes nothing but missing fonds. Who the first people are is
-the office's business (`office`), done through the archive's own acts.
+Done once, before anything is served. Running it again on a founded archive changes nothing but missing fonds. What founding means, and what of
+it is put on record, is the office's (`office.founding`); this makes what the office founds upon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
-from audit.events import Actor, Event
+from acts.desk import Desk
 from audit.sequencing import Sequencer
-from foundation.clock import SystemClock, to_ms
+from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import WrongDatabase
 from foundation.ids import new_id
-from foundation.tables import SYSTEM_FONDS, archive_meta, fonds
-from foundation.uow import Unit, UnitOfWork
+from foundation.tables import fonds
+from foundation.uow import UnitOfWork
+from office.founding import NewFonds, archive_id, found_fonds, is_founded
+from office.founding import found_archive as found_on_record
+from policies.rulebook.load import base
 from service.migrations import run as migrations
-from service.wiring import ARCHIVE_ID, Settings, unlock_of
+from service.wiring import Settings, unlock_of
 from vault.keyring import KeyRing
-from vault.suites import AES, Suite
+
+__all__ = ["NewFonds", "found_archive"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewFonds:
-    """A fonds (全宗) to found: code, titles, superior fonds, whether it is for training, and the suite its values are sealed with."""
-
-    code: str
-    title_zh: str
-    title_en: str
-    superior: str | None = None
-    training: bool = False
-    suite: Suite = AES
-
-
-def found_archive(settings: Settings, archive_name: str, fonds_to_found: Sequence[NewFonds], *, migrate: bool = True) -> str:
-    """Found the archive named `archive_name` (final: it begins every log's name) with these fonds; return its id.
+def found_archive(settings: Settings, archive_name: str, fonds_to_found: Sequence[NewFonds] = (), *, migrate: bool = True) -> str:
+    """Found the archive named `archive_name` (final: it begins every log's name) with these fonds, still without people; return its id.
 
     Keys are durable before the rows that name them. `migrate=False` where the schema's owner has migrated (PostgreSQL).
-    KeyRingError, WrongDatabase.
+    KeyRingError, WrongDatabase, InvalidInput.
     """
     db = Database(settings.database, pool_size=4)
     try:
@@ -51,66 +41,35 @@ def found_archive(settings: Settings, archive_name: str, fonds_to_found: Sequenc
         db.own()
         if migrate:
             migrations.upgrade(db)
-        archive_id = _stored_id(db)
-        unlock = unlock_of(settings)
-        if archive_id is not None:
-            ring = KeyRing.load(settings.ring_file, unlock, archive_id=archive_id)
-            if ring.archive_name != archive_name:
-                raise WrongDatabase(why_zh="其中已建立另一名称的档案系统", why_en="an archive of another name is founded in it")
-        elif settings.ring_file.exists():
-            # A ring whose database was never finished: founding goes on where it was cut off.
-            ring = KeyRing.load(settings.ring_file, unlock)
-            archive_id = ring.archive_id
-        else:
-            archive_id = new_id()
-            ring = KeyRing.create(settings.ring_file, unlock, archive_id=archive_id, archive_name=archive_name)
-        for code, suite in ((SYSTEM_FONDS, AES), *((one.code, one.suite) for one in fonds_to_found)):
-            ring.add_fonds(code, suite)
-        _store(db, archive_id, fonds_to_found)
-        return archive_id
+        migrations.check(db)
+        ring = _ring(settings, db, archive_name)
+        uow = UnitOfWork(db, Sequencer())
+        try:
+            desk = Desk(db=db, uow=uow, clock=SystemClock(), keys=ring, rulebook=lambda _fonds: base())
+            if not is_founded(db):
+                found_on_record(desk)
+            with db.read() as conn:
+                there = set(conn.execute(select(fonds.c.fonds)).scalars())
+            for new in fonds_to_found:
+                if new.code not in there:
+                    found_fonds(desk, new)
+        finally:
+            uow.close()
+        return ring.archive_id
     finally:
         db.close()
 
 
-def _stored_id(db: Database) -> str | None:
-    with db.read() as conn:
-        row = select(archive_meta.c.value).where(archive_meta.c.fonds == SYSTEM_FONDS, archive_meta.c.name == ARCHIVE_ID)
-        return conn.execute(row).scalar_one_or_none()
-
-
-def _store(db: Database, archive_id: str, fonds_to_found: Sequence[NewFonds]) -> None:
-    clock = SystemClock()
-    uow = UnitOfWork(db, Sequencer())
-
-    def found(one: NewFonds, unit: Unit) -> None:
-        now = clock.now()
-        unit.conn.execute(
-            insert(fonds),
-            {
-                "fonds": one.code,
-                "title_zh": one.title_zh,
-                "title_en": one.title_en,
-                "superior": one.superior,
-                "training": int(one.training),
-                "created_ms": to_ms(now),
-            },
-        )
-        data = {"superior": one.superior, "training": one.training}
-        unit.add(Event("fonds.created", Actor(), now, object={"kind": "fonds", "id": one.code}, data=data))
-
-    def name(unit: Unit) -> None:
-        unit.conn.execute(insert(archive_meta), {"fonds": SYSTEM_FONDS, "name": ARCHIVE_ID, "value": archive_id})
-        unit.add(Event("archive.started", Actor(), clock.now(), object={"kind": "archive", "id": archive_id}, reason="founded"))
-
-    try:
+def _ring(settings: Settings, db: Database, archive_name: str) -> KeyRing:
+    unlock = unlock_of(settings)
+    if is_founded(db):
         with db.read() as conn:
-            there = set(conn.execute(select(fonds.c.fonds)).scalars())
-        system = NewFonds(SYSTEM_FONDS, "系统", "The installation itself")
-        for one in (system, *fonds_to_found):
-            if one.code not in there:
-                uow.run(one.code, partial(found, one))
-        # The id comes last: until it is there, nothing opens the archive.
-        if _stored_id(db) is None:
-            uow.run(SYSTEM_FONDS, name)
-    finally:
-        uow.close()
+            ring = KeyRing.load(settings.ring_file, unlock, archive_id=archive_id(conn))
+    elif settings.ring_file.exists():
+        # A ring whose database was never finished: founding goes on where it was cut off.
+        ring = KeyRing.load(settings.ring_file, unlock)
+    else:
+        return KeyRing.create(settings.ring_file, unlock, archive_id=new_id(), archive_name=archive_name)
+    if ring.archive_name != archive_name:
+        raise WrongDatabase(why_zh="其中已建立另一名称的档案系统", why_en="an archive of another name is founded in it")
+    return ring

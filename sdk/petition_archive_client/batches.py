@@ -124,7 +124,7 @@ def _line(number: int, case: Case) -> _Line | LineAnswer:
     try:
         return _Line(number, encoded(case), CaseNumber.of(case))
     except CaseNotJson as problem:
-        return LineAnswer(number, 422, problem=problem)
+        return LineAnswer(number, 422, problem=problem.with_traceback(None))  # whose frames would keep the case
 
 
 def _fitting(waiting: deque[_Line], most: int) -> list[_Line]:

@@ -89,7 +89,7 @@ def encoded(case: Case) -> bytes:
     """A case as JSON in UTF-8, on one line. CaseNotJson, whose chain holds nothing of the case."""
     body = None
     try:
-        body = json.dumps(case, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        body = json.dumps(dict(case), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError):
         body = None
     if body is None:

@@ -25,6 +25,8 @@ def transport_options(terms: Terms, tls: ssl.SSLContext | None) -> dict[str, Any
         "trust_env": False,
         "follow_redirects": False,
         "headers": {"User-Agent": USER_AGENT},
+        # Shorter than servers keep idle connections: a request must not set out on one that is being closed.
+        "limits": httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=2.0),
         "timeout": httpx.Timeout(timeouts.piece, connect=timeouts.connect, pool=timeouts.piece),
     }
 

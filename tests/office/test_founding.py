@@ -14,12 +14,11 @@ from audit.tables import log_entries
 from foundation.clock import MovableClock
 from foundation.database import Database
 from foundation.errors import InvalidInput
-from foundation.ids import new_id
 from foundation.tables import SYSTEM_FONDS
 from foundation.tables import fonds as fonds_table
 from office.errors import AlreadyFounded, FondsExists, NotFounded
-from office.founding import archive_id, found_archive, found_fonds, is_founded
-from staff_world import FONDS, THREE, StaffWorld, empty_archive, plan
+from office.founding import FirstOffice, archive_id, found_archive, found_fonds, found_office, is_founded
+from staff_world import FIRST, FONDS, THREE, StaffWorld, a_fonds, empty_archive
 
 
 def test_the_founding_of_a_fonds_is_the_beginning_of_its_log(staff_world: StaffWorld) -> None:
@@ -34,7 +33,7 @@ def test_the_founding_of_a_fonds_is_the_beginning_of_its_log(staff_world: StaffW
 def test_the_founding_of_the_archive_is_in_the_log_of_the_system_fonds(staff_world: StaffWorld) -> None:
     entries = staff_world.entries(fonds=SYSTEM_FONDS)
     assert entries[0].kind == "fonds.created"
-    assert entries[0].members["data"] == {"archive": staff_world.desk.keys.archive_id}
+    assert entries[0].members["data"]["archive"] == staff_world.desk.keys.archive_id
     assert "token/1" in {entry.members["object"]["id"] for entry in entries if entry.kind == "key.generated"}
     with staff_world.desk.db.read() as conn:
         assert archive_id(conn) == staff_world.desk.keys.archive_id
@@ -43,7 +42,7 @@ def test_the_founding_of_the_archive_is_in_the_log_of_the_system_fonds(staff_wor
 def test_an_archive_is_not_founded_twice(staff_world: StaffWorld) -> None:
     before = len(staff_world.entries(fonds=SYSTEM_FONDS))
     with pytest.raises(AlreadyFounded):
-        found_archive(staff_world.staff, request_id=new_id())
+        found_archive(staff_world.desk)
     assert len(staff_world.entries(fonds=SYSTEM_FONDS)) == before
 
 
@@ -51,7 +50,7 @@ def test_an_archive_is_not_founded_twice(staff_world: StaffWorld) -> None:
 def test_a_fonds_is_not_founded_twice_nor_beside_one_that_differs_in_case_alone(staff_world: StaffWorld, code: str) -> None:
     before = len(staff_world.entries())
     with pytest.raises(FondsExists):
-        found_fonds(staff_world.staff, plan(code=code), request_id=new_id())
+        found_office(staff_world.staff, a_fonds(code=code), FIRST)
     assert len(staff_world.entries()) == before
 
 
@@ -59,17 +58,20 @@ def test_a_fonds_needs_a_founded_archive(database: Database, clock: MovableClock
     staff = empty_archive(database, clock, tmp_path)
     assert not is_founded(database)
     with pytest.raises(NotFounded):
-        found_fonds(staff, plan(), request_id=new_id())
+        found_office(staff, a_fonds(), FIRST)
+    with pytest.raises(NotFounded):
+        found_fonds(staff.desk, a_fonds())
+    assert staff.desk.keys.fonds() == ()
     staff.desk.uow.close()
 
 
 def test_keys_left_by_a_founding_that_was_killed_are_taken_over(database: Database, clock: MovableClock, tmp_path: Path) -> None:
     staff = empty_archive(database, clock, tmp_path)
     staff.desk.keys.add_fonds(SYSTEM_FONDS)
-    found_archive(staff, request_id=new_id())
+    found_archive(staff.desk)
     staff.desk.keys.add_fonds(FONDS)
     there = {info.id for info in staff.desk.keys.keys(FONDS)}
-    found_fonds(staff, plan(), request_id=new_id())
+    found_office(staff, a_fonds(), FIRST)
     assert {info.id for info in staff.desk.keys.keys(FONDS)} == there
     with database.read() as conn:
         bodies = conn.execute(select(log_entries.c.body).where(log_entries.c.fonds == FONDS).order_by(log_entries.c.idx)).scalars().all()
@@ -81,8 +83,8 @@ def test_keys_left_by_a_founding_that_was_killed_are_taken_over(database: Databa
 def test_a_superior_fonds_is_one_that_is_there(staff_world: StaffWorld) -> None:
     for superior in ("nowhere", SYSTEM_FONDS):
         with pytest.raises(InvalidInput):
-            found_fonds(staff_world.staff, plan(code="SP01", superior=superior), request_id=new_id())
-    found_fonds(staff_world.staff, plan(code="SP01", superior=FONDS, training=True), request_id=new_id())
+            found_office(staff_world.staff, a_fonds(code="SP01", superior=superior), FIRST)
+    found_office(staff_world.staff, a_fonds(code="SP01", superior=FONDS, training=True), FIRST)
     with staff_world.desk.db.read() as conn:
         row = conn.execute(select(fonds_table).where(fonds_table.c.fonds == "SP01")).one()
     assert (row.superior, row.training) == (FONDS, 1)
@@ -112,9 +114,11 @@ ONE_LOGIN = tuple(replace(one, login="Admin" if place else "ａｄｍｉｎ") fo
     ],
 )
 def test_a_fonds_without_three_persons_or_a_proper_code_is_not_founded(staff_world: StaffWorld, changes: dict[str, Any]) -> None:
-    values = {"code": "SP01"} | changes
+    changes = dict(changes)
+    three = changes.pop("administrators", THREE)
+    first = FirstOffice(unit_code="SP", unit_title="信访局", administrators=three)
     with pytest.raises(InvalidInput):
-        found_fonds(staff_world.staff, plan(**values), request_id=new_id())
+        found_office(staff_world.staff, a_fonds(**({"code": "SP01"} | changes)), first)
     assert "SP01" not in staff_world.desk.keys.fonds()
 
 

@@ -14,13 +14,14 @@ from foundation.errors import ArchiveError
 from foundation.ids import new_id
 from office.accounts import block_account, create_account, reset_factor, reset_secret, unblock_account
 from office.clients import register_client, revoke_client
+from office.founding import found_office
 from office.people import register_person
 from office.posts import create_post, hold_post, leave_post
 from office.reading import list_accounts, list_clients, list_people, list_posts, list_units
 from office.sessions import revoke_session, sessions_of
 from office.units import create_unit
 from policies.roles import ROLES
-from staff_world import StaffWorld
+from staff_world import FIRST, StaffWorld, a_fonds
 
 Act = Callable[[StaffWorld, Caller], object]
 
@@ -125,10 +126,7 @@ def test_a_role_that_is_claimed_but_not_held_gives_nothing(staff_world: StaffWor
 
 
 def test_an_administrator_of_another_fonds_finds_nothing_here(staff_world: StaffWorld) -> None:
-    from office.founding import found_fonds
-    from staff_world import plan
-
-    founded = found_fonds(staff_world.staff, plan(code="SP01", title_zh="松坪县信访局"), request_id=new_id())
+    founded = found_office(staff_world.staff, a_fonds(code="SP01", title_zh="松坪县信访局"), FIRST)
     stranger = founded.secrets["secadmin"].account_id
     mine = staff_world.hire("handler")
     home = staff_world.as_("secadmin")

@@ -66,6 +66,14 @@ def test_a_grant_of_another_holder_fonds_role_case_version_or_of_nothing_raisabl
     assert not opens(w.grant(**changes))
 
 
+def test_a_grant_over_two_cases_or_versions_raises_in_each_only_what_it_names_there() -> None:
+    targets = frozenset({Target("c1", 1, w.NAME), Target("c2", 1, "content"), Target("c1", 2, w.ID_NUMBER)})
+    answer = decide(WHO, "case.open", w.case(), (w.grant(granted=replace(w.asked(w.NAME), targets=targets)),), w.NOW, RULES)
+    assert isinstance(answer, Permit)
+    assert answer.view is not None
+    assert answer.view.raised == {w.NAME}
+
+
 def test_a_correction_ends_the_grants_of_the_version_it_corrects_and_a_supplement_does_not() -> None:
     assert opens(w.grant(), facts=w.case(corrected=False))
     assert not opens(w.grant(), facts=w.case(corrected=True))

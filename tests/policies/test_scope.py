@@ -9,7 +9,9 @@ import pytest
 import decision_world as w
 from policies.decide import decide
 from policies.facts import FondsFacts
+from policies.level import Level
 from policies.permit import Permit, Refusal
+from policies.relation import relations
 
 RULES = w.rules()
 
@@ -112,3 +114,70 @@ def test_the_system_administrator_and_business_roles_do_not_question_the_trail()
     for role in ("sysadmin", "handler", "leader", "collaborator", "archivist", "external_supervisor"):
         who = w.person("p9", role, "R")
         assert decide(who, "audit.query", FondsFacts(fonds=w.FONDS), (), w.NOW, RULES) == Refusal("not-permitted")
+
+
+# One change at a time to a case that everybody in relation may see: what random search may miss is written out.
+NEAR_MISSES: dict[str, dict[str, Any]] = {
+    "as it is": {},
+    "another fonds": {"fonds": "fonds-y"},
+    "shut by a hold": {"hold_cap": Level.WITHHELD},
+    "openings shut by a hold": {"hold_cap": Level.MASKED},
+    "anonymous": {"anonymous": True},
+    "high protection": {"protection": "high"},
+    "another handler": {"handler_id": "p9"},
+    "no handler": {"handler_id": None},
+    "another leader": {"leader_id": "p9"},
+    "no cooperating unit": {"cooperating_units": frozenset()},
+    "kept elsewhere": {"keeping_unit": "Z", "unit_path": ("Z",)},
+    "an accusation without a wall": {"accusation": True},
+    "walled by person": {"wall": w.accusation(persons=("p1",)).wall},
+    "walled by unit": {"wall": w.accusation(units=("A1",)).wall},
+    "walled by the unit of another post": {"wall": w.accusation(units=("B1",)).wall},
+    "walled, unresolved": {"wall": w.accusation(persons=("x",), resolved=False).wall},
+    "unresolved, named": {"wall": w.accusation(resolved=False, named=("p1",)).wall},
+    "resolved to nobody": {"wall": w.accusation().wall},
+    "walled from others": {"wall": w.accusation(persons=("x",), units=("B",)).wall},
+}
+
+
+@pytest.mark.parametrize("action", ["case.list", "case.search", "case.search_text", "case.search_identity"])
+@pytest.mark.parametrize(
+    "role", ["handler", "leader", "collaborator", "principal", "inspector", "legal", "archivist", "external_supervisor"]
+)
+def test_filter_and_judge_agree_on_every_near_miss(role: str, action: str) -> None:
+    # An outsider holds no second post; everybody else is also a handler in B1, and walled where B1 is accused.
+    who = w.person("p1", role, "A1", more=() if role == "external_supervisor" else (w.post("handler", "B1"),))
+    purpose = next((one.code for one in RULES.purposes.by_code.values() if "search" in one.uses and role in one.roles), None)
+    whole = decide(who, action, FondsFacts(fonds=w.FONDS, purpose=purpose), (), w.NOW, RULES)
+    if RULES.matrix.right(role, action) == "no":
+        assert whole == Refusal("not-permitted")
+        return
+    assert isinstance(whole, Permit)
+    assert whole.scope is not None
+    seen = set()
+    for name, changes in NEAR_MISSES.items():
+        facts = w.case(**{"leader_id": "p1", "cooperating_units": frozenset({"A1"}), **changes})
+        judged = isinstance(decide(who, action, facts, (), w.NOW, RULES), Permit)
+        assert whole.scope.matches(facts) == judged, name
+        if judged:
+            seen.add(name)
+    never = {
+        "another fonds",
+        "shut by a hold",
+        "an accusation without a wall",
+        "walled by person",
+        "walled by unit",
+        "walled, unresolved",
+        "resolved to nobody",
+    }
+    assert not seen & never
+    assert {"as it is", "unresolved, named", "openings shut by a hold"} <= seen
+    assert ("anonymous" in seen) == (action != "case.search_identity")
+    assert ("high protection" in seen) == (RULES.matrix.right(role, action) == "scope")
+    assert ("walled by the unit of another post" in seen) == (role == "external_supervisor")
+
+
+def test_no_relation_reaches_across_fonds_and_a_machine_has_none() -> None:
+    assert relations(w.person("p1", "inspector", "R"), w.case()) >= {"own-handling", "fonds"}
+    assert relations(w.person("p1", "inspector", "R", fonds="fonds-y"), w.case()) == frozenset()
+    assert relations(w.machine(), w.case(handler_id=None)) == frozenset()

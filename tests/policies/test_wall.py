@@ -14,7 +14,7 @@ from policies.actions import ACTIONS
 from policies.decide import decide
 from policies.facts import CaseFacts, FondsFacts, HoldingFacts, WallFacts
 from policies.permit import Permit, Refusal
-from policies.wall import walled_from
+from policies.wall import walled, walled_from
 
 RULES = w.rules()
 WHO = w.person("p1", "handler", "A1")
@@ -147,6 +147,11 @@ def test_whoever_is_accused_or_a_member_of_an_accused_unit_is_walled(who: Princi
         assert walled_from(who, (facts,))
     if not facts.accusation and wall is None:
         assert not walled_from(who, (facts,))
+
+
+def test_nobody_in_particular_is_behind_every_wall() -> None:
+    assert walled(None, frozenset(), w.accusation(persons=("x",)))
+    assert not walled("p1", frozenset(), w.accusation(persons=("x",)))
 
 
 def test_the_trail_is_questioned_through_the_walls_of_its_cases() -> None:

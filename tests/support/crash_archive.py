@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from acts.desk import Desk
 from audit.anchor import Anchors
@@ -36,6 +36,7 @@ from vault.keyring import KeyRing
 from vault.signer import LogSigner, TokenKeys
 from vault.unlock import Credential
 
+P = TypeVar("P", bound=Publishing)
 START = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
 LOGIN, SECRET = "night-watch", "lantern over quiet 河 nine"
 # Enough for every session of a life; locking out is not what is tested here.
@@ -99,12 +100,10 @@ class CrashArchive:
             desk.uow.close()
             database.close()
 
-    def publishing(self, world: World) -> Publishing:
+    def publishing(self, world: World, kind: type[P]) -> P:
         """The signer's side over the opened archive."""
         keys = world.desk.keys
-        return Publishing(
-            world.desk.db, lambda fonds, epoch: LogSigner.of(keys, fonds, epoch), Anchors(self.anchors), world.desk.clock
-        )
+        return kind(world.desk.db, lambda fonds, epoch: LogSigner.of(keys, fonds, epoch), Anchors(self.anchors), world.desk.clock)
 
 
 def auth_context(world: World) -> AuthContext:

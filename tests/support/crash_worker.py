@@ -19,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from archive.requests.filing import Form, file
 from archive.requests.grants import give_back
 from archive.requests.openings import open_case
 from archive.requests.tables import access_requests, grant_cases, grants
+from archive.store import head
 from archive.versions import correct, supplement
 from audit.errors import LogRefused
 from audit.events import Actor
@@ -45,10 +47,9 @@ from case_world import FONDS, World
 from crash_archive import LOGIN, SECRET, CrashArchive, auth_context, record_for
 from foundation import steps
 from foundation.clock import to_ms
-from foundation.errors import Conflict, InvalidInput
+from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.uow import Unit
-from policies.errors import TransitionRefused, VersionChanged
 from policies.level import Level
 from vault.rotation import rotate_keks
 
@@ -103,19 +104,19 @@ class Life:
         self.desk = world.desk
         self.seed = random.Random(f"{order['seed']}/{order['life']}")
         self.ended = threading.Event()
+        self.born = new_id()
+        self.publishing = archive.publishing(world, Telling)
 
     def run(self) -> None:
         """Work until killed, or until the time is up: a step that was to be hit was not then."""
-        publishing = Telling(self.archive.publishing(self.world))
         if self.order.get("admit"):
-            self.admit(publishing.publishing)
-        publishing.publishing.check(FONDS)
+            self.admit()
+        self.publishing.check(FONDS)
         works: list[Callable[[random.Random], None]] = [self.deposit_one, self.deposit_some, self.story, self.story, self.inherit]
         if self.order.get("everything"):
             works += [self.look, self.keep_keys, self.leave]
         threads = [threading.Thread(target=self.repeat, args=(work, random.Random(self.seed.random())), daemon=True) for work in works]
-        publisher = Publisher(publishing, interval=0.01, report=self.published)  # type: ignore[arg-type]  # a Publishing that also tells
-        publisher.start()
+        Publisher(self.publishing, interval=0.01, report=self.published).start()
         for thread in threads:
             thread.start()
         self.ended.wait(self.order["seconds"])
@@ -183,7 +184,7 @@ class Life:
             usage="read-only",
             max_uses=USES,
             not_before=None,
-            expires_at=self.world.clock.now() + self.order_days(),
+            expires_at=self.world.clock.now() + timedelta(days=3),
         )
         filed = file(self.desk, handler, form)
         say(act="filed", request=filed.request_id, entry=filed.entry_id, index=filed.log_index)
@@ -198,11 +199,6 @@ class Life:
             self.version(cases[0])
         if chance.random() < 0.3:
             say(act="returned", grant=grant_id, index=give_back(self.desk, handler, grant_id))
-
-    def order_days(self) -> Any:
-        from datetime import timedelta
-
-        return timedelta(days=3)
 
     def decide(self, request_id: str, version: int, chance: random.Random) -> str | None:
         """Decide what is still to decide of a request read at `version`; the grant, if this made one."""
@@ -245,8 +241,6 @@ class Life:
         rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
         told(supplement(self.desk, self.world.system, case_id, base_version=1, part=rating, reason="信访人评价"), None, "supplement")
         with self.desk.db.read() as conn:
-            from archive.store import head
-
             row = head(conn, FONDS, case_id)
         assert row is not None
         again = record_for(row.case_no) | {"title": "更正后的标题"}
@@ -254,41 +248,29 @@ class Life:
 
     def inherit(self, chance: random.Random) -> None:
         """Go on with what an earlier life left: requests half decided, grants not used up."""
-        now = to_ms(self.world.clock.now())
+        soon = to_ms(self.world.clock.now() + timedelta(days=1))
         with self.desk.db.read() as conn:
             waiting = conn.execute(
                 select(access_requests.c.request_id, access_requests.c.version).where(
-                    access_requests.c.fonds == FONDS, access_requests.c.status == "pending", access_requests.c.lapses_ms > now
+                    access_requests.c.fonds == FONDS,
+                    access_requests.c.request_id < self.born,
+                    access_requests.c.status == "pending",
+                    access_requests.c.lapses_ms > soon,
                 )
             ).all()
             usable = conn.execute(
                 select(grants.c.grant_id, grant_cases.c.case_id)
                 .join(grant_cases, (grant_cases.c.fonds == grants.c.fonds) & (grant_cases.c.grant_id == grants.c.grant_id))
-                .where(grants.c.fonds == FONDS, grants.c.uses < grants.c.max_uses, grants.c.expires_ms > now)
-                .where(grants.c.returned_ms.is_(None))
+                .where(grants.c.fonds == FONDS, grants.c.grant_id < self.born, grants.c.uses < grants.c.max_uses)
+                .where(grants.c.expires_ms > soon, grants.c.returned_ms.is_(None))
             ).all()
-        # A story may be faster with its own; then this one is told so, and nothing else may happen.
         if waiting:
             request_id, version = chance.choice(waiting)
-            try:
-                self.decide(request_id, version, chance)
-            except (VersionChanged, TransitionRefused):
-                return
-            except Conflict:
-                return
+            self.decide(request_id, version, chance)
         if usable:
             grant_id, case_id = chance.choice(usable)
-            self.try_open(grant_id, case_id, chance)
-        time.sleep(0.02)
-
-    def try_open(self, grant_id: str, case_id: str, chance: random.Random) -> None:
-        from acts.errors import Refused
-        from foundation.errors import NotFound
-
-        try:
             self.open(grant_id, case_id, chance)
-        except (Conflict, Refused, NotFound):
-            return
+        time.sleep(0.02)
 
     # ------------------------------------------------------------------------------------------------ the rest of the house
 
@@ -304,7 +286,7 @@ class Life:
 
     def keep_keys(self, chance: random.Random) -> None:
         ring = self.desk.keys
-        scopes = [info.scope for info in ring.keys(FONDS) if info.state == "active" and info.scope.startswith(("case/", "mask/"))]
+        scopes = [info.scope for info in ring.keys(FONDS) if info.state == "current" and info.scope.startswith(("case/", "mask/"))]
         if scopes:
             ring.new_generation(FONDS, chance.choice(scopes), self.world.clock.now())
             rotate_keks(self.desk.db.read, self._move, ring, FONDS, batch=7)
@@ -318,31 +300,25 @@ class Life:
 
     def leave(self, _chance: random.Random) -> None:
         folder = self.archive.folder / "copy"
-        published = self.archive.publishing(self.world).publish(FONDS)
-        if published is not None:
-            say(act="published", size=published.size, root=published.root.hex())
+        self.publishing.publish(FONDS)
         made = export(self.desk.db, FONDS, folder)
         say(act="exported", size=made.size)
         time.sleep(0.05)
 
-    def admit(self, publishing: Publishing) -> None:
+    def admit(self) -> None:
         try:
-            publishing.check(FONDS)
+            self.publishing.check(FONDS)
         except LogRefused:
             self.world.clock.advance(1)  # every life of a log is named by its second
-            admit_restored(publishing, self.desk.uow, FONDS, Admission(actor=Actor()))
+            admit_restored(self.publishing, self.desk.uow, FONDS, Admission(actor=Actor()))
             say(act="admitted")
 
 
-class Telling:
-    """A Publishing that tells of every checkpoint it was told of."""
-
-    def __init__(self, publishing: Publishing) -> None:
-        self.publishing = publishing
-        self.lags = publishing.lags
+class Telling(Publishing):
+    """Publishing that tells of every checkpoint it made."""
 
     def publish(self, fonds: str) -> Published | None:
-        made = self.publishing.publish(fonds)
+        made = super().publish(fonds)
         if made is not None:
             say(act="published", size=made.size, root=made.root.hex())
         return made

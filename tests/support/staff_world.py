@@ -29,11 +29,12 @@ from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import UnitOfWork
 from office.accounts import FirstSecret, create_account
-from office.founding import Administrator, FondsPlan, FoundedFonds, found_archive, found_fonds
+from office.founding import Administrator, FirstOffice, FoundedFonds, NewFonds, found_archive, found_office
 from office.people import register_person
 from office.posts import create_post, hold_post
-from office.staff_desk import StaffDesk, auth_policy
+from office.staff_desk import StaffDesk
 from policies.rulebook.load import base
+from service.wiring import auth_policy
 from vault.keyring import KeyRing
 from vault.signer import TokenKeys
 from vault.unlock import Credential
@@ -47,16 +48,11 @@ THREE = (
 )
 
 
-def plan(**changes: Any) -> FondsPlan:
-    values: dict[str, Any] = {
-        "code": FONDS,
-        "title_zh": "青禾县信访局",
-        "title_en": "Qinghe County Petition Bureau",
-        "unit_code": "XFJ",
-        "unit_title": "信访局",
-        "administrators": THREE,
-    }
-    return FondsPlan(**(values | changes))
+FIRST = FirstOffice(unit_code="XFJ", unit_title="信访局", administrators=THREE)
+
+
+def a_fonds(**changes: Any) -> NewFonds:
+    return NewFonds(**({"code": FONDS, "title_zh": "青禾县信访局", "title_en": "Qinghe County Petition Bureau"} | changes))
 
 
 @dataclass
@@ -156,8 +152,8 @@ def empty_archive(database: Database, clock: MovableClock, folder: Path) -> Staf
 
 def make_staff_world(database: Database, clock: MovableClock, folder: Path) -> StaffWorld:
     staff = empty_archive(database, clock, folder)
-    found_archive(staff, request_id=new_id())
-    founded = found_fonds(staff, plan(), request_id=new_id())
+    found_archive(staff.desk)
+    founded = found_office(staff, a_fonds(), FIRST)
     desk = staff.desk
     seal, open_ = factor_seal(desk.keys)
     tokens = TokenKeys.of(desk.keys)
