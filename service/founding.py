@@ -1,7 +1,7 @@
 """Founding an archive: its database brought to the schema, its key ring made, and the two bound together by one id.
 
-Done once, before anything is served. Running it again on a founded archive changes nothing but missing fonds. What founding means, and what of
-it is put on record, is the office's (`office.founding`); this makes what the office founds upon.
+Done once, before anything is served. Running it again on a founded archive changes nothing but missing fonds. What founding means, and
+what of it is put on record, is the office's (`office.founding`); this makes what the office founds upon.
 """
 
 from __future__ import annotations

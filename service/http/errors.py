@@ -67,11 +67,3 @@ class GrantTypeRefused(ArchiveError):
     code = "unsupported-grant-type"
     zh = "仅支持 client_credentials 与 private_key_jwt 断言。"
     en = "Only client_credentials with a private_key_jwt assertion is supported."
-
-
-class ClientStalled(ArchiveError):
-    """The client of a batch stopped reading its answers; the connection is given up, what was answered is committed."""
-
-    code = "client-stalled"
-    zh = "客户端长时间不读取应答。"
-    en = "The client does not read its answers."

@@ -36,7 +36,7 @@ def ready(house: Annotated[House, Depends(house_of)]) -> JSONResponse:
 def _database(house: House) -> bool:
     try:
         with house.desk.db.read() as conn:
-            return conn.execute(text("SELECT 1")).scalar_one() == 1
+            return bool(conn.execute(text("SELECT 1")).scalar_one() == 1)
     except SQLAlchemyError:
         return False
 

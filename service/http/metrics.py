@@ -40,7 +40,9 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-@router.get("/metrics", tags=["运行 Running"], summary="指标 Metrics", response_class=Response, responses={404: {"description": "Not from outside"}})
+@router.get(
+    "/metrics", tags=["运行 Running"], summary="指标 Metrics", response_class=Response, responses={404: {"description": "Not from outside"}}
+)
 def metrics(request: Request, house: Annotated[House, Depends(house_of)]) -> Response:
     """For a collector on this machine or on the office's network; from elsewhere it does not exist."""
     if request.state.client == "other":

@@ -9,9 +9,10 @@ import time
 from collections.abc import MutableMapping
 from typing import Any, Final
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foundation.errors import ArchiveError, StorageUnavailable
@@ -22,6 +23,7 @@ from service.http.problems import answer
 from service.logs import code_of, log
 
 UNMATCHED: Final = "unmatched"
+GONE: Final = 499  # the client went away before its request was whole; nobody is there to be answered
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -75,6 +77,8 @@ class _Passage:
         error: BaseException | None = None
         try:
             await self.door.app(self.scope, receive, out)
+        except ClientDisconnect:
+            self.status = self.status or GONE
         except Exception as raised:
             error = raised
             if self.status:
@@ -114,6 +118,6 @@ def known(error: Exception) -> ArchiveError:
     if isinstance(error, ArchiveError):
         return error
     away = isinstance(error, PoolTimeout) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-    if away or type(error).__name__ == "OperationalError" and isinstance(error, SQLAlchemyError):
+    if away or isinstance(error, OperationalError):
         return StorageUnavailable()
     return ArchiveError()

@@ -46,7 +46,8 @@ TABLE: Final[Mapping[str, Row]] = {
     **_rows(401, "second-factor-required", "factor-missing", WWW_Authenticate=_STEP_UP),
     **_rows(403, "refused", "not-permitted", "grant-required", "purpose-required", "decision-not-yours"),
     **_rows(403, "secret-must-change", "role-not-held", "secret-wrong", "factor-refused"),
-    **_rows(404, "not-found", "case-not-found", "request-not-found", "grant-not-found", "entry-not-found", "tile-not-found", "no-such-route"),
+    **_rows(404, "not-found", "case-not-found", "request-not-found", "grant-not-found", "entry-not-found", "tile-not-found"),
+    **_rows(404, "no-such-route"),
     **_rows(405, "method-not-allowed"),
     **_rows(409, "conflict", "already-deposited", "idempotency-key-reused", "case-version-changed", "request-decided-meanwhile"),
     **_rows(409, "request-closed", "transition-refused", "nobody-can-approve", "grant-ended", "factor-present", "log-nothing-to-admit"),
@@ -61,7 +62,7 @@ TABLE: Final[Mapping[str, Row]] = {
     **_rows(429, "identity-search-limit"),
     **_rows(503, "sign-in-busy", "storage-unavailable", Retry_After="2"),
     # Mistakes in the code, and states only the office's administrators can mend: told in full to the log and to nobody else.
-    **_rows(500, "internal", "unrecorded-change", "entry-refused", "calendar-uncovered", "client-stalled", opaque=True),
+    **_rows(500, "internal", "unrecorded-change", "entry-refused", "calendar-uncovered", opaque=True),
     **_rows(500, "cannot-open", "unknown-suite", "log-export-differs", "log-damaged", opaque=True),
     **_rows(500, "mapping-refused", "source-unreadable", "import-state-refused", opaque=True),
     **_rows(503, "key-ring", "key-ring-missing", "key-ring-exists", "key-ring-exposed", "key-ring-wrong-secret", opaque=True),
@@ -129,7 +130,7 @@ def problem_of(error: ArchiveError, request_id: str) -> Problem:
     headers = dict(row.headers)
     if "seconds" in shown.params:
         headers["Retry-After"] = str(shown.params["seconds"])
-    if row.status == 401 and code in {"client-refused"}:
+    if code == "client-refused":
         body["error"] = "invalid_client"  # RFC 6749, section 5.2
     if code == "unsupported-grant-type":
         body["error"] = "unsupported_grant_type"

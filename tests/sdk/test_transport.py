@@ -356,6 +356,7 @@ def test_a_batch_cut_in_the_middle_is_taken_up_where_it_broke(archive: ScriptedA
             if at <= len(lines) // 2:
                 answering.write(answered)
         answering.handler.wfile.write(b'{"line": 6, "status": 20')
+        time.sleep(0.1)  # let the answers arrive before the reset discards them
         answering.cut()
 
     archive.script = [half]
@@ -372,7 +373,7 @@ def test_a_connection_that_always_breaks_after_one_answer_still_gets_everything_
         first = answering.read().lines()[0]
         answering.head(200, "application/x-ndjson")
         answering.write(double.line_answer(answering.archive, 1, first))
-        time.sleep(0.01)  # let it arrive before the reset discards it
+        time.sleep(0.05)  # let it arrive before the reset discards it
         answering.cut()
 
     archive.script = [one] * 1000

@@ -49,8 +49,9 @@ def _steps_of(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"reach", "write_durably"}:
             last = node.args[-1]
-            if isinstance(last, ast.Constant):
-                yield from [str(last.value)] if node.func.id == "reach" else [f"{last.value}-{end}" for end in ("written", "renamed")]
+            if isinstance(last, ast.Constant) and isinstance(last.value, str):
+                step = last.value
+                yield from [step] if node.func.id == "reach" else [f"{step}-{end}" for end in ("written", "renamed")]
             else:
                 # The one step made up at run time: its parts are found where `write_durably` is called.
                 assert ast.unparse(last) in {"f'{step}-written'", "f'{step}-renamed'"}, ast.unparse(node)
@@ -156,6 +157,10 @@ class Rounds:
         lines = self.workers.live({**self._order("everything"), "everything": True}, kill_after=seconds)
         self._look(lines, f"after {seconds:.3f} s", admit=False)
         self.kills.append("any moment")
+
+    def finish(self) -> None:
+        """Look once more, at everything that was ever acknowledged."""
+        self.oracle.look([], self._at, everything=True)
 
     def _order(self, step: str) -> dict[str, Any]:
         self._lives += 1

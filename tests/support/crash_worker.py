@@ -40,8 +40,9 @@ from archive.versions import correct, supplement
 from audit.errors import LogRefused
 from audit.events import Actor
 from audit.export import export
-from audit.publishing import Published, Publisher, Publishing
+from audit.publishing import Publisher, Publishing
 from audit.restoring import Admission, admit_restored
+from audit.store import Published
 from auth.signin import Attempt, sign_in
 from case_world import FONDS, World
 from crash_archive import LOGIN, SECRET, CrashArchive, auth_context, record_for
@@ -126,8 +127,9 @@ class Life:
         while True:
             try:
                 work(chance)
-            except Exception:  # noqa: BLE001  whatever an act raised that it should not have, the oracle must hear of
-                say(act="failed", work=work.__name__, error=traceback.format_exc()[-3000:])
+            except Exception as error:  # noqa: BLE001  whatever an act raised that it should not have, the oracle must hear of
+                params = getattr(error, "params", {})
+                say(act="failed", work=work.__name__, error=f"{traceback.format_exc()[-3000:]}{params}")
                 self.ended.set()
                 return
 
@@ -234,8 +236,7 @@ class Life:
             outcome=clear.outcome_index,
             left=clear.uses_left,
         )
-        if chance.random() < 0.5:
-            self.world.clock.advance(16 * 60)  # past the session: the next opening is a use of its own
+        self.world.clock.advance(chance.random())
 
     def version(self, case_id: str) -> None:
         rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}

@@ -1,0 +1,152 @@
+"""Deposits: the archive's whole act against inserting the same records unprotected, and against StringEncryptedType."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from archive import preparing, store
+from archive.intake import deposit_many
+from archive.preparing import Prepared
+from archive.receipts import Receipt
+from baselines import Baseline, Rows
+from foundation.ids import new_id
+from foundation.uow import Unit
+from policies.checked import Checked
+from policies.masked_copy import mask_record
+from rounds import Stopwatch, Times, race
+from world import FONDS, World
+
+BATCH = 200
+Records = list[dict[str, Any]]
+WHOLE, PREPARATION, VALIDATION, MASKING, STORE = "archive", "preparation", "validation", "masking", "store step"
+PLAIN, PLAIN_RECORD, ENCRYPTED, ENCRYPTED_RECORD = "plain", "plain from record", "encrypted", "encrypted from record"
+
+
+def measure(world: World, folder: Path, records: Records, rounds: int, say: Callable[[str], None], urls: dict[str, str]) -> Times:
+    """Race all contenders over slices of `records`, one slice a round, in batches of 200; every contender gets the same records."""
+    catalogue = world.desk.rulebook(FONDS).catalogue
+    size = len(records) // (rounds + 1) // BATCH * BATCH
+    slices = [records[at : at + size] for at in range(0, size * (rounds + 1), size)]
+    kinds = {PLAIN: False, PLAIN_RECORD: False, ENCRYPTED: True, ENCRYPTED_RECORD: True}
+    beside = {
+        name: Baseline.make(name.replace(" ", "-"), folder, catalogue, encrypted=sealed, url=urls.get(name))
+        for name, sealed in kinds.items()
+    }
+    contenders = {
+        WHOLE: lambda number: _whole(world, slices[number]),
+        PLAIN: lambda number: _ready_made(world, beside[PLAIN], slices[number]),
+        ENCRYPTED: lambda number: _ready_made(world, beside[ENCRYPTED], slices[number]),
+        PLAIN_RECORD: lambda number: _from_record(world, beside[PLAIN_RECORD], slices[number]),
+        ENCRYPTED_RECORD: lambda number: _from_record(world, beside[ENCRYPTED_RECORD], slices[number]),
+        PREPARATION: lambda number: _preparation(world, slices[number]),
+        VALIDATION: lambda number: _validation(world, slices[number]),
+        MASKING: lambda number: _masking(world, slices[number]),
+        STORE: lambda number: _store_step(world, slices[number]),
+    }
+    try:
+        return race(contenders, rounds, say)
+    finally:
+        for one in beside.values():
+            one.db.close()
+
+
+def prepare(world: World, records: Records) -> list[tuple[Checked, Prepared]]:
+    """Everything a deposit does before its transaction."""
+    desk, caller = world.desk, world.system
+    checked = [preparing.check(desk, FONDS, record) for record in records]
+    with desk.db.read() as conn:
+        resolved = preparing.resolve(conn, desk, FONDS, checked)
+    account = caller.principal.account_id
+    return [
+        (one, preparing.prepare(desk, FONDS, one, known, account_id=account)) for one, known in zip(checked, resolved, strict=True)
+    ]
+
+
+def _batches(records: Records) -> list[Records]:
+    return [records[at : at + BATCH] for at in range(0, len(records), BATCH)]
+
+
+def _whole(world: World, records: Records) -> float:
+    watch = Stopwatch()
+    for batch in _batches(records):
+        with watch.running():
+            answers = deposit_many(world.desk, world.system, batch)
+        assert all(isinstance(answer, Receipt) and answer.status == "created" for answer in answers)
+    return watch.seconds / len(records)
+
+
+def _ready_made(world: World, beside: Baseline, records: Records) -> float:
+    watch = Stopwatch()
+    for batch in _batches(records):
+        rows = beside.rows(prepare(world, batch))
+        with watch.running():
+            beside.store(rows)
+    return watch.seconds / len(records)
+
+
+def _from_record(world: World, beside: Baseline, records: Records) -> float:
+    watch = Stopwatch()
+    for batch in _batches(records):
+        heads = [prepared.head for _, prepared in prepare(world, batch)]
+        with watch.running():
+            rows: Rows = {name: [] for name in beside.models}
+            for record, head in zip(batch, heads, strict=True):
+                beside.rows_of_record(rows, preparing.check(world.desk, FONDS, record), head, new_id())
+            beside.store(rows)
+    return watch.seconds / len(records)
+
+
+def _preparation(world: World, records: Records) -> float:
+    watch = Stopwatch()
+    for batch in _batches(records):
+        with watch.running():
+            prepare(world, batch)
+    return watch.seconds / len(records)
+
+
+def _validation(world: World, records: Records) -> float:
+    watch = Stopwatch()
+    with watch.running():
+        for record in records:
+            preparing.check(world.desk, FONDS, record)
+    return watch.seconds / len(records)
+
+
+def _masking(world: World, records: Records) -> float:
+    rules = world.desk.rulebook(FONDS)
+    checked = [preparing.check(world.desk, FONDS, record) for record in records]
+    watch = Stopwatch()
+    with watch.running():
+        for one in checked:
+            mask_record(one, rules)
+    return watch.seconds / len(records)
+
+
+def _store_step(world: World, records: Records) -> float:
+    watch = Stopwatch()
+    for batch in _batches(records):
+        # Under numbers of their own, for the archive takes a case number once.
+        prepared = [one for _, one in prepare(world, [record | {"case_no": f"{record['case_no']}/s"} for record in batch])]
+        caller = world.system
+
+        def write(unit: Unit, ready: list[Prepared] = prepared) -> None:
+            numbers = {(one.source_system, one.case_no) for one in ready}
+            assert not store.known_versions(unit.conn, FONDS, numbers)
+            tickets = [
+                unit.add(
+                    caller.event(
+                        world.desk,
+                        "case.deposited",
+                        object={"kind": "case", "id": one.case_id, "version": 1},
+                        data={"source_system": one.source_system, "digest": one.digest.hex(), "protection": one.head["protection"]},
+                    )
+                )
+                for one in ready
+            ]
+            store.insert_cases(unit.conn, ready, [ticket.entry_id for ticket in tickets])
+
+        with watch.running():
+            world.desk.uow.run(FONDS, write)
+    return watch.seconds / len(records)

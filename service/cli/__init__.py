@@ -1,0 +1,1 @@
+"""The command line: founding, serving, the log, imports, keys; the demonstration and the tour."""

@@ -1,0 +1,90 @@
+"""How the commands speak: Chinese first, English beside it, results to standard output, what went wrong to standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from foundation.errors import ArchiveError, InvalidInput
+from office.accounts import FirstSecret
+from service.wiring import Settings, read_settings
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+Advance = Callable[[int, int], None]
+"""(done, of how many)."""
+
+
+class CommandFailed(Exception):
+    """A command cannot go on; the two sentences are shown and the process ends with `status`."""
+
+    def __init__(self, zh: str, en: str, *, status: int = 1) -> None:
+        """Keep the sentences."""
+        super().__init__(en)
+        self.zh, self.en, self.status = zh, en, status
+
+
+def say(zh: str, en: str = "") -> None:
+    """A line of Chinese, and the English one below it. Neither is markup."""
+    out.print(escape(zh))
+    if en:
+        out.print(f"[dim]{escape(en)}[/dim]")
+
+
+def complain(error: Exception) -> int:
+    """Show what went wrong and return the exit status."""
+    if isinstance(error, CommandFailed):
+        err.print(f"[bold red]{escape(error.zh)}[/bold red]")
+        err.print(escape(error.en))
+        return error.status
+    if isinstance(error, ArchiveError):
+        err.print(f"[bold red]{escape(error.text_zh)}[/bold red]")
+        err.print(f"{escape(error.text_en)} [dim]({escape(error.code)})[/dim]")
+        if isinstance(error, InvalidInput):
+            for fault in error.faults:
+                err.print(f"  - {escape(fault.path)} ({escape(fault.rule)}): {escape(fault.zh)}")
+                err.print(f"    [dim]{escape(fault.en)}[/dim]")
+        return 1
+    raise error
+
+
+def installation() -> Settings:
+    """The settings of this installation; CommandFailed naming those that are wrong."""
+    try:
+        return read_settings()
+    except ValueError as wrong:
+        # Its text names settings and rules, never values (service.settings).
+        raise CommandFailed(f"设置有误：{wrong}", "The settings (environment variables ARCHIVE_…) are wrong, see above.", status=2) from None
+
+
+def show_secrets(told: Sequence[tuple[str, FirstSecret]]) -> None:
+    """First secrets, this once: (who, secret)."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("人员 who", "登录名 login", "初始口令 first secret"):
+        table.add_column(heading, no_wrap=True)
+    for who, secret in told:
+        table.add_row(escape(who), escape(secret.login), f"[bold]{escape(secret.secret)}[/bold]")
+    out.print(table)
+    say(
+        "初始口令只在此显示一次，系统不保存明文。请当面交给本人；首次登录须修改，管理员和审批人还须绑定动态验证码。",
+        "First secrets are shown this once and stored nowhere. Hand each over in person; it must be changed at the first sign-in, and"
+        " administrators and approvers enrol a second factor.",
+    )
+
+
+@contextmanager
+def progress(zh: str, en: str) -> Iterator[Advance]:
+    """A progress bar; where the output is no terminal, nothing but the result is printed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=False, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"{escape(zh)} {escape(en)}", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield advance

@@ -1,0 +1,174 @@
+"""Many cases in one request: lines are read, deposited in units of work of some hundreds, and answered, while more are being read.
+
+Memory is bounded by one unit of work, one line, and the answers the client has not yet read. An answer is sent after its commit. What ends
+early (a token that ran out, a client that went away) ends without the last line, and every line without an answer was not taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.to_thread import run_sync
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from archive.intake import deposit_many
+from archive.receipts import Receipt
+from foundation.errors import ArchiveError, InvalidInput, StorageUnavailable
+from foundation.strict_json import loads
+from service.http.errors import BodyTooLarge
+from service.http.identity import Asking
+from service.http.lines import Line, LineCutter
+from service.http.metrics import Metrics
+from service.http.middleware import known
+from service.http.problems import problem_of
+from service.http.receipts import receipt_members
+from service.http.strict import NDJSON
+from service.logs import code_of, log
+
+UNIT_LINES: Final = 200
+UNIT_BYTES: Final = 4 * 2**20
+# Answers of that many units wait for a client that sends without reading; then the archive waits for it, and not for ever.
+_WAITING_UNITS: Final = 256
+_PATIENCE_SECONDS: Final = 120.0
+
+
+class BatchAnswer(Response):
+    """The answer to a batch: reads the request while it is sent."""
+
+    media_type = NDJSON
+
+    def __init__(self, who: Asking, metrics: Metrics) -> None:
+        """For one request of `who`."""
+        super().__init__()
+        del self.headers["content-length"]
+        self._who = who
+        self._metrics = metrics
+        self._counts: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the form of an ASGI application
+        """Read, deposit, answer."""
+        units = self._units(receive)
+        # The first unit decides whether there is a batch at all: until it is committed, a refusal is an ordinary one.
+        first = await self._answered(await anext(units, []))
+        into, out = anyio.create_memory_object_stream[bytes](_WAITING_UNITS)
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_pass_on, out, send)
+            async with into:
+                await _put(into, first)
+                await self._others(units, into)
+
+    async def _others(self, units: AsyncIterator[list[Line]], into: ObjectSendStream[bytes]) -> None:
+        try:
+            async for unit in units:
+                await _put(into, await self._answered(unit))
+        except BodyTooLarge as error:
+            await _put(into, self._last(error))
+        except (ArchiveError, ClientDisconnect) as error:
+            # A client that went, a session that ended, a right that was taken: what came before stands, the rest was not taken and is not answered.
+            log().warning("batch.ended-early", request_id=self._who.request_id, error=code_of(error), lines=sum(self._counts.values()))
+        else:
+            await _put(into, self._last(None))
+
+    async def _units(self, receive: Receive) -> AsyncIterator[list[Line]]:
+        limits = self._who.house.limits
+        cutter = LineCutter(limits.body)
+        unit: list[Line] = []
+        size = read = 0
+        async for block in _blocks(receive):
+            read += len(block)
+            for line in cutter.feed(block):
+                unit.append(line)
+                size += len(line.content) if isinstance(line.content, bytes) else 0
+                if len(unit) >= UNIT_LINES or size >= UNIT_BYTES:
+                    yield unit
+                    unit, size = [], 0
+            if read > limits.batch or cutter.number > limits.batch_lines:
+                yield unit
+                raise BodyTooLarge(limit=limits.batch)
+        unit.extend(cutter.end())
+        if unit:
+            yield unit
+
+    async def _answered(self, unit: list[Line]) -> bytes:
+        return await run_sync(self._deposit, unit)
+
+    def _deposit(self, unit: list[Line]) -> bytes:
+        caller = self._who.caller()
+        if not unit:
+            return b""
+        try:
+            answers = deposit_many(self._who.desk, caller, [_record(line) for line in unit])
+        except Exception as error:
+            told = known(error)
+            if not isinstance(told, StorageUnavailable):
+                raise
+            return b"".join(self._line(line, told) for line in unit)
+        return b"".join(self._line(line, answer) for line, answer in zip(unit, answers, strict=True))
+
+    def _line(self, line: Line, answer: Receipt | ArchiveError) -> bytes:
+        members: dict[str, Any] = {"line": line.number}
+        if isinstance(answer, Receipt):
+            outcome: str = answer.status
+            members["status"] = 201 if answer.status == "created" else 200
+            members["receipt"] = receipt_members(self._who.house, answer)
+        else:
+            outcome = "refused"
+            problem = problem_of(answer, self._who.request_id)
+            members["status"] = problem.status
+            members["problem"] = problem.body
+        self._counts[outcome] += 1
+        self._metrics.deposits.labels(outcome).inc()
+        return _json(members)
+
+    def _last(self, error: ArchiveError | None) -> bytes:
+        members: dict[str, Any] = {"done": error is None, "lines": sum(self._counts.values())}
+        members.update((name, self._counts[name]) for name in ("created", "same", "refused"))
+        if error is not None:
+            members["problem"] = problem_of(error, self._who.request_id).body
+        return _json(members)
+
+
+def _record(line: Line) -> object:
+    if isinstance(line.content, InvalidInput):
+        return line.content
+    try:
+        return loads(line.content, max_bytes=len(line.content))  # its length was bounded when it was cut
+    except InvalidInput as fault:
+        return fault
+
+
+async def _blocks(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body", False):
+            return
+
+
+async def _put(into: ObjectSendStream[bytes], answers: bytes) -> None:
+    with anyio.move_on_after(_PATIENCE_SECONDS):
+        await into.send(answers)
+        return
+    raise TimeoutError  # breaks the connection: what the client did not read it must send again
+
+
+async def _pass_on(out: ObjectReceiveStream[bytes], send: Send) -> None:
+    async with out:
+        async for answers in out:
+            await send({"type": "http.response.body", "body": answers, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _json(members: dict[str, Any]) -> bytes:
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
