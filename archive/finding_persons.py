@@ -115,6 +115,17 @@ def _count(desk: Desk, caller: Caller, purpose: str) -> int | None:
     return left
 
 
+def allowance(desk: Desk, caller: Caller) -> tuple[int, int]:
+    """(searches left, seconds until the window ends) of the caller's account, for the door to tell."""
+    own = {"fonds": caller.fonds, "subject": caller.principal.account_id, "limit_name": _LIMIT_NAME}
+    with desk.db.read() as conn:
+        row = conn.execute(select(rate_limits).where(*(rate_limits.c[name] == value for name, value in own.items()))).one_or_none()
+    now = to_ms(desk.clock.now())
+    if row is None or now - row.window_start_ms >= WINDOW_MS:
+        return LIMIT, WINDOW_MS // 1000
+    return max(0, LIMIT - row.used), max(1, int(row.window_start_ms + WINDOW_MS - now) // 1000)
+
+
 def _check(kind: str, value: str, reason: str) -> None:
     faults = []
     if kind not in KINDS:

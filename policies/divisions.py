@@ -60,16 +60,38 @@ _PEOPLES: Final = (
 )
 
 
+class Names(dict[str, str]):
+    """Name -> code, and by the first two characters of names the lengths they have, longest first. Not changed once made."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        super().__init__(names)
+        lengths: dict[str, set[int]] = {}
+        for name in names:
+            lengths.setdefault(name[:2], set()).add(len(name))
+        self._lengths = {start: tuple(sorted(found, reverse=True)) for start, found in lengths.items()}
+
+    def longest(self, text: str, at: int) -> tuple[int, str]:
+        """The longest name at a position of a text: its end and code, or (at, "")."""
+        for length in self._lengths.get(text[at : at + 2], ()):
+            code = self.get(text[at : at + length])
+            if code:
+                return at + length, code
+        return at, ""
+
+
+_NO_NAMES: Final = Names({})
+
+
 @dataclass(frozen=True, slots=True)
 class Divisions:
     """Names and codes of provinces (2 digits), prefectures (4) and counties (6)."""
 
     names: Mapping[str, str]
-    provinces: Mapping[str, str]
-    short_provinces: Mapping[str, str]
-    prefectures: Mapping[str, str]
-    short_prefectures: Mapping[str, str]
-    counties: Mapping[str, Mapping[str, str]]
+    provinces: Names
+    short_provinces: Names
+    prefectures: Names
+    short_prefectures: Names
+    counties: Mapping[str, Names]
     """Province or prefecture code -> county name -> code; the key "" holds every county name of three or more characters."""
 
     def name(self, code: str) -> str | None:
@@ -92,31 +114,31 @@ class Divisions:
         return address[:end].rstrip(" ,，、·-　") if area else None
 
     def _province(self, address: str, at: int) -> tuple[int, str]:
-        end, code = _longest(self.provinces, address, at)
+        end, code = self.provinces.longest(address, at)
         if code:
             return _end(_HEADING, address, _end(_GAP, address, end)), code
-        end, code = _longest(self.short_provinces, address, at)
-        if code and not _longest(self.prefectures, address, at)[1]:
+        end, code = self.short_provinces.longest(address, at)
+        if code and not self.prefectures.longest(address, at)[1]:
             after = _end(_GAP, address, end)
             # 北京路 is no Beijing: a short form counts only where a place of that province follows.
-            if self._prefecture(address, after, code)[1] or _longest(self.counties.get(code, {}), address, after)[1]:
+            if self._prefecture(address, after, code)[1] or self.counties.get(code, _NO_NAMES).longest(address, after)[1]:
                 return after, code
         return at, ""
 
     def _prefecture(self, address: str, at: int, province: str) -> tuple[int, str]:
-        end, code = _longest(self.prefectures, address, at)
+        end, code = self.prefectures.longest(address, at)
         if code and code.startswith(province[:2]):
             return _end(_GAP, address, end), code
-        end, code = _longest(self.short_prefectures, address, at)
+        end, code = self.short_prefectures.longest(address, at)
         if code and code.startswith(province[:2]):
             after = _end(_GAP, address, end)
-            if _longest(self.counties.get(code, {}), address, after)[1]:
+            if self.counties.get(code, _NO_NAMES).longest(address, after)[1]:
                 return after, code
         return at, ""
 
     def _county(self, address: str, at: int, area: str) -> int:
         for key in (area, area[:2]) if area else ("",):
-            end, code = _longest(self.counties.get(key, {}), address, at)
+            end, code = self.counties.get(key, _NO_NAMES).longest(address, at)
             if code:
                 return end
         if area:
@@ -129,15 +151,6 @@ class Divisions:
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
     found = pattern.match(text, at)
     return found.end() if found else at
-
-
-def _longest(names: Mapping[str, str], text: str, at: int) -> tuple[int, str]:
-    """The longest known name at a position: its end and code, or (at, "")."""
-    for length in range(min(15, len(text) - at), 1, -1):
-        code = names.get(text[at : at + length])
-        if code:
-            return at + length, code
-    return at, ""
 
 
 def _without_people(name: str, suffix: str, short: str) -> str | None:
@@ -197,12 +210,11 @@ def load(sources: Mapping[str, Any]) -> Divisions:
                     counties[""][spelling] = code + number
     table.done()
     root.done()
-    frozen = MappingProxyType({key: MappingProxyType(value) for key, value in counties.items()})
     return Divisions(
         MappingProxyType(names),
-        MappingProxyType(provinces),
-        MappingProxyType(short_provinces),
-        MappingProxyType(prefectures),
-        MappingProxyType(short_prefectures),
-        frozen,
+        Names(provinces),
+        Names(short_provinces),
+        Names(prefectures),
+        Names(short_prefectures),
+        MappingProxyType({key: Names(value) for key, value in counties.items()}),
     )

@@ -91,11 +91,13 @@ def _objects(record: Mapping[str, Any], rulebook: Rulebook) -> Iterator[tuple[Ma
 
 
 def _item(plan: GroupMasks, item: Mapping[str, Any], rulebook: Rulebook, redactor: Redactor, *, hide: bool) -> Iterator[tuple[str, str]]:
-    plain = Context(rulebook.surnames, rulebook.divisions, redactor.text, id_type=item.get("id_type"))
+    plain: Context | None = None
     for masked in plan.masks:
         value = item.get(masked.name)
         if value is None or (hide and masked.identity):
             continue
+        if plain is None:
+            plain = Context(rulebook.surnames, rulebook.divisions, redactor.text, id_type=item.get("id_type"))
         context = plain
         if masked.unit_by and item.get(masked.unit_by) in UNIT_KINDS:
             accused = item.get("party_role") == "accused"

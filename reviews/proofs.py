@@ -24,9 +24,7 @@ from tlog.tiles import ENTRIES, Tile
 def receipt_again(desk: Desk, caller: Caller, entry_id: str) -> Receipt:
     """The receipt of a case version by its log entry, on record. NotFound, also for one of another source system or behind the wall."""
     known = _receipt_permitted(desk, caller, entry_id)
-    event = caller.event(
-        desk, "receipt.fetched", object={"kind": "case", "id": known.case_id, "version": known.version}, verdict="permit"
-    )
+    event = caller.event(desk, "receipt.fetched", object={"kind": "case", "id": known.case_id, "version": known.version}, verdict="permit")
     desk.uow.run(caller.fonds, lambda unit: unit.add(event))
     return receipt_of(caller.fonds, known, "same")
 

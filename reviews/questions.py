@@ -133,7 +133,9 @@ class _Reader:
         shown = []
         for one in found:
             members = one.entry.members
-            if not self._acted(members) or (self._scope is not None and named[one.index] and not named[one.index] & known):
+            # An attempt is shown without its object, whether that was hidden from the asker or was never there.
+            hidden = self._scope is not None and named[one.index] and not named[one.index] & known
+            if not self._acted(members) or (hidden and members["kind"] != "access.refused"):
                 continue
             shown.append(Shown(one.index, self._without(members, known)))
         return shown
@@ -151,6 +153,8 @@ class _Reader:
         about = left.get("object")
         if about and about["kind"] == "case" and about["id"] not in known:
             del left["object"]
+            if self._scope is not None:
+                left.pop("data", None)  # its cause would tell a hidden case from an absent one
         if "cases" in left:
             left["cases"] = [case_id for case_id in left["cases"] if case_id in known]
         if self._scope is None:

@@ -23,7 +23,7 @@ _BY_WORD: Final[Mapping[str, str]] = {"request": "request", "requests": "request
 
 def group_of(kind: str) -> str:
     """The trail group of a kind of entry."""
-    return _BY_GROUP.get(KINDS[kind].group) or _BY_WORD[kind.split(".")[0]]
+    return _BY_GROUP.get(KINDS[kind].group) or _BY_WORD[kind.split(".", maxsplit=1)[0]]
 
 
 def kinds_of(groups: frozenset[str]) -> tuple[str, ...]:

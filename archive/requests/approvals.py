@@ -1,5 +1,5 @@
 """Deciding a request. One decision, one transaction: the decision's row, the request's new state, the grant if it was the last, and an
-entry for each - or nothing of it. Two decisions at once: one wins, the other gets `VersionChanged` (409).
+entry for each - or nothing of it. Two decisions at once: one wins, the other gets `DecidedMeanwhile` (409).
 """
 
 from __future__ import annotations
@@ -29,6 +29,14 @@ from policies.request_state import Turn, decided, granted
 from vault.details import seal_detail
 
 REASON_LENGTH = 2000
+
+
+class DecidedMeanwhile(VersionChanged):
+    """Two decisions at once: the other one won."""
+
+    code = "request-decided-meanwhile"
+    zh = "另一审批人的决定先于您生效，请重新读取申请。"
+    en = "Another decision was taken just before yours; read the request again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +74,7 @@ def decide_request(
 ) -> Decided:
     """Approve (perhaps less than was asked) or refuse, as read at version `if_match`. A refusal needs its reason.
 
-    NotFound, `Refused`, VersionChanged, TransitionRefused, InvalidInput.
+    NotFound, `Refused`, VersionChanged (412), DecidedMeanwhile (409), TransitionRefused, InvalidInput.
     """
     _check_reason(verdict, reason)
     detail = log_detail("reason", seal_detail(desk.keys.detail_key(caller.fonds), caller.fonds, "reason", reason)) if reason else None
@@ -78,7 +86,7 @@ def decide_request(
     try:
         written = desk.uow.run(caller.fonds, act.write)
     except IntegrityError:
-        raise VersionChanged from None
+        raise DecidedMeanwhile from None
     reach("approval.recorded")
     return act.finish(*written)
 
@@ -107,7 +115,7 @@ class _Act:
         # Read again under lock: what was permitted on is decided on, or not at all.
         facts = request_facts(unit.conn, self.desk.keys, unit.fonds, [self.request_id], lock=True).get(self.request_id)
         if facts is None or self.allowed is None or facts.state.version != self.allowed.version:
-            raise VersionChanged
+            raise DecidedMeanwhile
         now = self.desk.clock.now()
         stages = self.desk.rulebook(unit.fonds).chains.by_code[facts.chain].stages
         eligible = chains.eligible(stages[facts.state.stage], Matter.of_request(facts), office_facts(unit.conn, unit.fonds, now))
@@ -132,7 +140,7 @@ class _Act:
         insert_decision(unit.conn, unit.fonds, self.request_id, decision, state.version, ticket.entry_id)
         reach("approval.written")
         if not save_state(unit.conn, unit.fonds, self.request_id, facts.state.version, state, now):
-            raise VersionChanged
+            raise DecidedMeanwhile
         grant = self._grant(unit, facts, state) if state.status == "approved" else None
         return state, grant, ticket
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
 from acts.deciding import permit, permit_in_fonds
 from acts.desk import Caller, Desk, log_detail
 from archive.requests.store import cases_of_grant, end_grant, grant_facts, request_facts
-from archive.requests.tables import access_requests, grants
+from archive.requests.tables import access_requests, grants, request_decisions
+from archive.requests.wording import reasons
 from foundation.errors import NotFound
 from foundation.steps import reach
 from foundation.uow import Ticket, Unit
@@ -34,11 +35,17 @@ class GrantView:
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """A request with its status as of now, and whether the caller may decide it now."""
+    """A request with its status as of now, and whether the caller may decide it now.
+
+    `reason` and `usage` are the form's; `comments` the approvers', in the order of the decisions. Lists leave these three empty.
+    """
 
     request: RequestFacts
     status: str
     decidable: bool
+    reason: str = ""
+    usage: str = ""
+    comments: tuple[str, ...] = ()
 
 
 def give_back(desk: Desk, caller: Caller, grant_id: str) -> int:
@@ -123,11 +130,30 @@ def read_request(desk: Desk, caller: Caller, request_id: str) -> RequestView:
     """One request, for its applicant and for those who may decide or have decided it."""
     with desk.db.read() as conn:
         facts = request_facts(conn, desk.keys, caller.fonds, [request_id]).get(request_id)
-    permit(desk, caller, "request.view", facts, about={"kind": "request", "id": request_id})
+    allowed = permit(desk, caller, "request.view", facts, about={"kind": "request", "id": request_id})
     if facts is None:
         raise NotFound
     _record_list(desk, caller, "request", 1)
-    return _request_view(desk, caller, facts)
+    with desk.db.read() as conn:
+        form = conn.execute(
+            select(access_requests.c.usage, access_requests.c.filed_entry).where(
+                access_requests.c.fonds == caller.fonds, access_requests.c.request_id == request_id
+            )
+        ).one()
+        entries = list(
+            conn.execute(
+                select(request_decisions.c.entry_id)
+                .where(request_decisions.c.fonds == caller.fonds, request_decisions.c.request_id == request_id)
+                .order_by(request_decisions.c.request_version)
+            ).scalars()
+        )
+        told = reasons(conn, desk.keys, allowed, [form.filed_entry, *entries])
+    return replace(
+        _request_view(desk, caller, facts),
+        reason=told.get(form.filed_entry, ""),
+        usage=form.usage,
+        comments=tuple(told.get(entry, "") for entry in entries[: len(facts.state.decisions)]),
+    )
 
 
 def _request_view(desk: Desk, caller: Caller, facts: RequestFacts) -> RequestView:

@@ -52,6 +52,8 @@ class ClearView:
     uses_left: int
     intent_index: int
     outcome_index: int
+    holder_id: str
+    opened_at: str
 
 
 def open_case(desk: Desk, caller: Caller, grant_id: str, case_id: str) -> ClearView:
@@ -108,6 +110,8 @@ def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, runnin
         uses_left=uses_left,
         intent_index=intent.index,
         outcome_index=outcome.index,
+        holder_id=grant.holder_id,
+        opened_at=iso(event.time),
     )
 
 

@@ -163,8 +163,8 @@ def problem_in(members: Mapping[str, Any], status: int, wait: float | None = Non
     return ArchiveProblem(
         status,
         _said(members, "code") or error or f"http-{status}",
-        titles=(_said(members, "title_zh"), _said(members, "title")),
-        details=(_said(members, "detail_zh"), _said(members, "detail")),
+        zh=_said(members, "detail_zh") or _said(members, "title_zh"),
+        en=_said(members, "detail") or _said(members, "title"),
         faults=[
             Fault(_said(fault, "path"), _said(fault, "rule"), _said(fault, "zh"), _said(fault, "en"))
             for fault in (faults[:MOST_FAULTS] if isinstance(faults, list) else [])

@@ -186,7 +186,7 @@ def _answers(terms: Terms, head: Head, done: _Round) -> Steps[None]:
             members = _members(line)
             if closed:
                 raise AnswerRefused("answer-after-the-end")
-            closed = members.get("done") is True
+            closed = "done" in members  # false where the archive stopped before the end; what it left is sent again
             answer = None if closed else _answer(terms, members, done)
             if answer is not None:
                 done.progress = True

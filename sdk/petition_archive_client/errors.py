@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 # A code and a field path as the archive writes them. A run of digits could be a number somebody is known by.
 _CODE = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9]{0,30}(?:[._-][a-z0-9]{1,30}){0,7}")
@@ -20,9 +19,9 @@ _REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class ArchiveClientError(Exception):
     """Root of the tree."""
 
-    code: ClassVar[str] = "archive-client-error"
-    zh: ClassVar[str] = "档案系统客户端出错。"
-    en: ClassVar[str] = "The archive's client failed."
+    code: str = "archive-client-error"
+    zh: str = "档案系统客户端出错。"
+    en: str = "The archive's client failed."
 
     def __init__(self, reason: str = "") -> None:
         """`reason`: a code that tells kinds of this error apart, written in this package and nowhere else."""
@@ -93,32 +92,29 @@ class Fault:
 
 
 class ArchiveProblem(ArchiveClientError):
-    """The archive refused (RFC 9457). `problem_code` is stable; `title_zh`, `title_en`, `detail_zh`, `detail_en` and `faults` explain it.
+    """The archive refused (RFC 9457). `code` is its stable code, `zh` and `en` are its words, `faults` name every thing to mend.
 
     `status` is the HTTP status; `retry_after` the seconds after which the archive wants to be asked again, where it said so.
     """
 
     code = "archive-problem"
-    zh = "档案系统未受理。"
-    en = "The archive refused."
 
     def __init__(
         self,
         status: int,
-        problem_code: str,
+        code: str,
         *,
-        titles: tuple[str, str] = ("", ""),
-        details: tuple[str, str] = ("", ""),
+        zh: str = "",
+        en: str = "",
         faults: Sequence[Fault] = (),
         request_id: str = "",
         retry_after: float | None = None,
     ) -> None:
-        """Texts come in the order Chinese, English."""
+        """Take what the archive said."""
         super().__init__()
         self.status = status
-        self.problem_code = shown(problem_code, _CODE)
-        self.title_zh, self.title_en = titles
-        self.detail_zh, self.detail_en = details
+        self.code = shown(code, _CODE)
+        self.zh, self.en = zh, en
         self.faults = tuple(faults)
         self.request_id = shown(request_id, _REQUEST_ID)
         self.retry_after = retry_after
@@ -127,13 +123,13 @@ class ArchiveProblem(ArchiveClientError):
         faults = "; ".join(str(fault) for fault in self.faults[:10])
         more = f" (+{len(self.faults) - 10})" if len(self.faults) > 10 else ""
         asked = f", request {self.request_id}" if self.request_id else ""
-        return f"[{self.problem_code}] HTTP {self.status}{asked}{f': {faults}{more}' if faults else ''}"
+        return f"[{self.code}] HTTP {self.status}{asked}{f': {faults}{more}' if faults else ''}"
 
     def explain(self) -> str:
         """All that the archive said, for a person to read. The archive repeats no values; another server in its place might."""
-        lines = [f"{self.title_zh} / {self.title_en}", f"{self.detail_zh} / {self.detail_en}"]
+        lines = [str(self), f"{self.zh} / {self.en}"]
         lines += [f"{fault.path} ({fault.rule}): {fault.zh} / {fault.en}" for fault in self.faults]
-        return "\n".join([str(self), *(line for line in lines if line != " / ")])
+        return "\n".join(lines)
 
 
 def shown(text: str, shape: re.Pattern[str]) -> str:

@@ -93,7 +93,7 @@ def exchange(terms: Terms, make: Callable[[], Request], *, holding: str | None =
             wait = terms.retries.wait(failed, outcome.retry_after)
             if outcome.status in _MAYBE_DONE and not request.repeatable:
                 raise OutcomeUnknown(f"http-{outcome.status}")
-        elif holding and outcome.status == 409 and waited < terms.retries.patience and problem_of(outcome).problem_code == holding:
+        elif holding and outcome.status == 409 and waited < terms.retries.patience and problem_of(outcome).code == holding:
             wait = min(outcome.retry_after or 1.0, terms.retries.patience)
             waited += max(wait, 0.05)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -127,7 +128,7 @@ def _refuse_founded(settings: Settings) -> None:
     """AlreadyFounded before anything is made or changed."""
     db = Database(settings.database, pool_size=2)
     try:
-        if db.dialect == "sqlite" and not (settings.home / "archive.sqlite").exists():
+        if db.dialect == "sqlite" and not Path(db.url.database or "").exists():
             return
         migrations.check(db)
         if is_founded(db):

@@ -52,7 +52,7 @@ class BatchAnswer(Response):
         self._metrics = metrics
         self._counts: Counter[str] = Counter()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the form of an ASGI application
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Read, deposit, answer."""
         units = self._units(receive)
         # The first unit decides whether there is a batch at all: until it is committed, a refusal is an ordinary one.
@@ -72,7 +72,7 @@ class BatchAnswer(Response):
         except BodyTooLarge as error:
             await _put(into, self._last(error))
         except (ArchiveError, ClientDisconnect) as error:
-            # A client that went, a session that ended, a right that was taken: what came before stands, the rest was not taken and is not answered.
+            # A client that went, a session that ended, a right that was taken: what came before stands, the rest was not taken.
             log().warning("batch.ended-early", request_id=self._who.request_id, error=code_of(error), lines=sum(self._counts.values()))
         else:
             await _put(into, self._last(None))

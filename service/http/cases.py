@@ -103,7 +103,9 @@ RawCase = Annotated[bytes, Depends(case_body)]
 def deposit_one(body: RawCase, who: Who, idempotency_key: IdempotencyKey = None) -> Response:
     """Take one closed case in. Acknowledged when durable. The same content again answers the same receipt (200); other content is 409."""
     caller = who.caller()
-    if idempotency_key is not None and not (0 < len(idempotency_key) <= _KEY_LENGTH and idempotency_key.isascii() and _visible(idempotency_key)):
+    if idempotency_key is not None and not (
+        0 < len(idempotency_key) <= _KEY_LENGTH and idempotency_key.isascii() and _visible(idempotency_key)
+    ):
         raise InvalidInput([_BAD_KEY])
     try:
         record: object = loads(body, max_bytes=who.house.limits.body)
@@ -118,13 +120,18 @@ def deposit_one(body: RawCase, who: Who, idempotency_key: IdempotencyKey = None)
     summary="批量报送 Deposit many",
     response_class=Response,
     responses=problems(413, 415)
-    | {200: {"description": "每行一个应答，提交后给出 An answer a line, given after its commit", "content": {NDJSON: {"schema": {"type": "string"}}}}},
+    | {
+        200: {
+            "description": "每行一个应答，提交后给出 An answer a line, given after its commit",
+            "content": {NDJSON: {"schema": {"type": "string"}}},
+        }
+    },
     openapi_extra=_BATCH,
 )
 async def deposit_stream(request: Request, who: Who) -> Response:
     """A stream of cases, one a line, answered by a stream: `{"line", "status", "receipt" | "problem"}`, and `{"done": true, …}` at its end.
 
-    A line without an answer was not taken: send it again. A client that does not read while it sends should keep a batch under 20,000 lines.
+    A line without an answer was not taken: send it again. A client that does not read while it sends keeps it under 20,000 lines.
     """
     require_type(request, NDJSON)
     return BatchAnswer(who, request.app.state.metrics)
@@ -142,9 +149,7 @@ def add(case_id: Id, body: RawCase, who: Who) -> Response:
     """Add later reviews, ratings, rulings: a new version; every earlier one is kept."""
     caller = who.caller()
     form = checked(Supplement, loads(body, max_bytes=who.house.limits.body))
-    made = supplement(
-        who.desk, caller, known_id(case_id), base_version=form.base_version, part=form.supplement, reason=form.reason
-    )
+    made = supplement(who.desk, caller, known_id(case_id), base_version=form.base_version, part=form.supplement, reason=form.reason)
     return receipt_reply(who.house, made)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
@@ -35,7 +35,9 @@ def _instant(value: object) -> object:
 
 
 Instant = Annotated[
-    datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-01T09:00:00+08:00"]})
+    datetime,
+    BeforeValidator(_instant),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-01T09:00:00+08:00"]}),
 ]
 
 # Rules of pydantic in our words: (rule, zh, en); what is not here is answered by the last.
@@ -62,13 +64,16 @@ _RULES: Final[Mapping[str, tuple[str, str, str]]] = {
 _OTHERWISE: Final = ("type", "类型或格式不符。", "It is of the wrong type or form.")
 
 
-def body_of(model: type[M]) -> Callable[[Request], Awaitable[M]]:
+class body_of(Generic[M]):  # noqa: N801  read as a function where it is used: Depends(body_of(Form))
     """A dependency that reads a small JSON body into a model; BodyTooLarge, UnsupportedType, InvalidInput."""
 
-    async def read(request: Request) -> M:
-        return checked(model, loads(await read_body(request, SMALL, JSON), max_bytes=SMALL))
+    def __init__(self, model: type[M]) -> None:
+        """`model` is also what `service.http.openapi` describes the body by."""
+        self.model = model
 
-    return read
+    async def __call__(self, request: Request) -> M:
+        """Read the body of `request`."""
+        return checked(self.model, loads(await read_body(request, SMALL, JSON), max_bytes=SMALL))
 
 
 def checked(model: type[M], value: object) -> M:

@@ -186,6 +186,7 @@ def test_returning_and_revoking_are_final() -> None:
         (w.person("p1", "handler", "A1"), "grant.revoke", False),
         (w.person("p2", "leader", "A"), "grant.revoke", True),
         (w.person("p9", "leader", "A"), "grant.revoke", False),
+        (w.person("p1", "leader", "A"), "grant.revoke", False),
         (w.person("p9", "principal", "A"), "grant.revoke", True),
         (w.person("p9", "principal", "B"), "grant.revoke", False),
         (w.person("p9", "secadmin", "R"), "grant.revoke", True),

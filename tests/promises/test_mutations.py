@@ -39,7 +39,7 @@ MUTATIONS = (
         "policies/eligibility.py",
         "if person.person_id == matter.applicant_id:",
         "if person.person_id is None:",
-        "tests/archive/test_openings.py::test_nobody_approves_their_own_request_and_one_person_counts_once",
+        "tests/policies/test_chain_resolution.py::test_nobody_decides_their_own_request_even_holding_every_post",
     ),
     Mutation(
         "a grant lifts fields for its holder alone",

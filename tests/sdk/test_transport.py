@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import scripted_archive as double
-from archive_doors import Door
+from archive_doors import KEY, Door
 from petition_archive_client.client import ArchiveClient
 from petition_archive_client.connection import Retries, Timeouts
 from petition_archive_client.errors import AnswerRefused, ArchiveProblem, ConnectionFailed, OutcomeUnknown
@@ -60,7 +60,7 @@ def test_a_refusal_is_not_asked_again(archive: ScriptedArchive, door: Door, stat
     archive.script = [double.refuse(status, "refused")]
     with pytest.raises(ArchiveProblem) as caught:
         door.deposit(CASE)
-    assert (caught.value.status, caught.value.problem_code, caught.value.title_zh) == (status, "refused", "未受理")
+    assert (caught.value.status, caught.value.code, caught.value.zh) == (status, "refused", "暂不受理。")
     assert len(archive.asked("/v1/cases")) == 1
 
 
@@ -176,11 +176,11 @@ def test_a_proof_that_is_never_published_is_not_waited_for_for_ever(archive: Scr
     archive.script = [double.refuse(409, "not-yet-published", retry_after="0")] * 1000
     with pytest.raises(ArchiveProblem) as caught:
         open_door(archive.url, retries=Retries(attempts=2, patience=0.5)).do("proof", receipt.entry_id)
-    assert caught.value.problem_code == "not-yet-published"
+    assert caught.value.code == "not-yet-published"
 
 
 def test_a_token_is_fetched_once_and_used_until_it_is_about_to_end(archive: ScriptedArchive) -> None:
-    with ArchiveClient(archive.url, client="F001.x", key=_key()) as client:
+    with ArchiveClient(archive.url, client="F001.x", key=KEY) as client:
         for _ in range(5):
             client.deposit(CASE)
         assert len(archive.asked("/v1/token")) == 1
@@ -188,7 +188,7 @@ def test_a_token_is_fetched_once_and_used_until_it_is_about_to_end(archive: Scri
 
 def test_a_token_that_is_about_to_end_is_not_set_out_with(archive: ScriptedArchive) -> None:
     archive.token_seconds = 1  # of which a fifth is left unused
-    with ArchiveClient(archive.url, client="F001.x", key=_key()) as client:
+    with ArchiveClient(archive.url, client="F001.x", key=KEY) as client:
         client.deposit(CASE)
         time.sleep(0.85)
         client.deposit(CASE)
@@ -207,11 +207,10 @@ def test_a_token_ended_by_the_archive_is_renewed_once_and_then_the_refusal_stand
 
 
 def test_every_attempt_for_a_token_brings_an_assertion_of_its_own(archive: ScriptedArchive, door: Door) -> None:
-    archive.tokens = [double.refuse(503, "later"), double.act_then_cut]
-    archive.tokens[1] = double.cut_before_reading
+    archive.tokens = [double.refuse(503, "later"), double.cut_before_reading]
     door.deposit(CASE)
     bodies = [seen.body for seen in archive.asked("/v1/token")]
-    assert len(bodies) == len(set(bodies)) == 2
+    assert len(bodies) == len(set(bodies)) == 2  # the third never arrived: it was cut off before it was read
 
 
 def test_a_refused_assertion_says_why_in_the_form_of_oauth(archive: ScriptedArchive, door: Door) -> None:
@@ -222,7 +221,7 @@ def test_a_refused_assertion_says_why_in_the_form_of_oauth(archive: ScriptedArch
     archive.tokens = [refuse]
     with pytest.raises(ArchiveProblem) as caught:
         door.deposit(CASE)
-    assert (caught.value.status, caught.value.problem_code) == (401, "invalid-client")
+    assert (caught.value.status, caught.value.code) == (401, "invalid-client")
     assert archive.asked("/v1/cases") == []
 
 
@@ -298,12 +297,14 @@ def test_the_proxy_of_the_environment_is_never_handed_a_case(
 )
 def test_cases_never_leave_the_machine_without_tls(url: str) -> None:
     with pytest.raises(ValueError):
-        ArchiveClient(url, client="F001.x", key=_key())
+        ArchiveClient(url, client="F001.x", key=KEY)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8700", "http://[::1]:8700/", "http://localhost:8700", "https://archive.example/petition/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8700", "http://[::1]:8700/", "http://localhost:8700", "https://archive.example/petition/"]
+)
 def test_loopback_and_tls_addresses_are_taken(url: str) -> None:
-    ArchiveClient(url, client="F001.x", key=_key()).close()
+    ArchiveClient(url, client="F001.x", key=KEY).close()
 
 
 def test_the_verification_of_certificates_cannot_be_switched_off() -> None:
@@ -314,14 +315,14 @@ def test_the_verification_of_certificates_cannot_be_switched_off() -> None:
     blind.verify_mode = ssl.CERT_NONE
     for context in (careless, blind):
         with pytest.raises(ValueError):
-            ArchiveClient("https://archive.example", client="F001.x", key=_key(), tls=context)
+            ArchiveClient("https://archive.example", client="F001.x", key=KEY, tls=context)
 
 
 def test_the_wait_before_a_retry_grows_and_is_bounded() -> None:
     retries = Retries(attempts=50, first=0.5, longest=4.0)
     for failed in range(1, 50):
         waits = [retries.wait(failed) or 0.0 for _ in range(200)]
-        assert 0 <= min(waits)
+        assert min(waits) >= 0
         assert max(waits) <= min(4.0, 0.5 * 2**failed)
     assert max(retries.wait(20) or 0.0 for _ in range(200)) > 2
     assert retries.wait(50) is None
@@ -521,9 +522,3 @@ def test_a_batch_outlives_its_token(archive: ScriptedArchive, door: Door) -> Non
     answers = door.deposit_many(cases(500))
     assert len(answers) == 500
     assert len(archive.asked("/v1/token")) == 2
-
-
-def _key() -> Any:
-    from archive_doors import KEY
-
-    return KEY

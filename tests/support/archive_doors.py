@@ -23,7 +23,8 @@ class Door:
 
     def __init__(self, kind: str, url: str, **options: Any) -> None:
         self.kind = kind
-        self.options = {"client": CLIENT, "key": KEY, "retries": HASTY, "timeouts": Timeouts(2.0, 5.0, 10.0)} | options
+        usual: dict[str, Any] = {"client": CLIENT, "key": KEY, "retries": HASTY, "timeouts": Timeouts(2.0, 5.0, 10.0)}
+        self.options = usual | options
         self.url = url
         self._sync = ArchiveClient(url, **self.options) if kind == "sync" else None
 

@@ -36,6 +36,7 @@ from archive.requests.grants import give_back
 from archive.requests.openings import open_case
 from archive.requests.tables import access_requests, grant_cases, grants
 from archive.store import head
+from archive.tables import cases
 from archive.versions import correct, supplement
 from audit.errors import LogRefused
 from audit.events import Actor
@@ -64,6 +65,7 @@ ACT_OF = {
 }
 SHARED = ("audit.entries-written", "audit.head-moved", "uow.sequenced", "uow.committed")
 USES = 6
+CORRECTED = 3  # the version a correction makes here; no grant for an earlier one opens anything after it
 
 
 class Trap:
@@ -170,15 +172,15 @@ class Life:
     def story(self, chance: random.Random) -> None:
         """Two cases from deposit to the last opening: filing, two decisions (the second trims), openings, a new version."""
         handler = self.world.caller("S-1")
-        cases = []
+        stored = []
         for _ in range(2):
             case_no = self.number(chance)
             say(act="deposit-asked", case_no=case_no, key=None)
             receipt = deposit(self.desk, self.world.system, record_for(case_no))
             told(receipt, None)
-            cases.append(receipt.case_id)
+            stored.append(receipt.case_id)
         form = Form(
-            cases=tuple(cases),
+            cases=tuple(stored),
             paths=("petitioners[].name", "petitioners[].mobile", "content"),
             level=Level.CLEAR,
             purpose="review",
@@ -195,10 +197,10 @@ class Life:
         grant_id = self.decide(filed.request_id, 1, chance)
         if grant_id is None:
             return
-        for case_id in cases * 2:
+        for case_id in stored * 2:
             self.open(grant_id, case_id, chance)
         if chance.random() < 0.5:
-            self.version(cases[0])
+            self.version(stored[0])
         if chance.random() < 0.3:
             say(act="returned", grant=grant_id, index=give_back(self.desk, handler, grant_id))
 
@@ -262,7 +264,9 @@ class Life:
             usable = conn.execute(
                 select(grants.c.grant_id, grant_cases.c.case_id)
                 .join(grant_cases, (grant_cases.c.fonds == grants.c.fonds) & (grant_cases.c.grant_id == grants.c.grant_id))
+                .join(cases, (cases.c.fonds == grant_cases.c.fonds) & (cases.c.case_id == grant_cases.c.case_id))
                 .where(grants.c.fonds == FONDS, grants.c.grant_id < self.born, grants.c.uses < grants.c.max_uses)
+                .where(cases.c.version < CORRECTED)
                 .where(grants.c.expires_ms > soon, grants.c.returned_ms.is_(None))
             ).all()
         if waiting:

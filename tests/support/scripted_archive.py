@@ -232,7 +232,8 @@ def scripted_archive() -> Iterator[ScriptedArchive]:
             with suppress(OSError):
                 archive.answer(Answering(self, archive))
 
-        do_GET = do_POST
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -1,0 +1,185 @@
+"""`audit …`: exporting the log, checking it with the archive switched off, and looking after the stored one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from audit.errors import LogRefused
+from audit.events import Actor, Event
+from audit.export import export
+from audit.fsck import fsck
+from audit.restoring import Admission, admit_restored
+from foundation.clock import from_ms, iso
+from foundation.ids import new_id
+from service.cli.door import Door
+from service.cli.log_copy import copy_log
+from service.cli.terminal import CommandFailed, complain, installation, out, progress, say
+from service.wiring import log_signer, open_archive
+from tlog.errors import TlogError
+from tlog.note import VerifierKey
+from tlog.verify import verify_export
+from vault.details import seal_detail
+from acts.desk import log_detail
+
+app = typer.Typer(
+    help="审计日志：导出、离线校验、检查存储。 The log: export it, check it offline, look after the stored one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+Fonds = Annotated[str, typer.Option("--fonds", help="全宗号 / code of the fonds")]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="导出目录 / the exported directory")]
+
+
+@app.command("export")
+def export_log(
+    directory: Directory,
+    fonds: Fonds,
+    url: Annotated[str, typer.Option(help="从运行中的服务导出 / export from a running service, e.g. http://127.0.0.1:8700")] = "",
+    login: Annotated[str, typer.Option(help="与 --url 同用：督查人员或安全审计员的登录名 / with --url: login of an inspector or auditor")] = "",
+) -> None:
+    """把已签名的日志导出为静态文件；再次导出到同一目录只补新增部分。 Export the signed log as static files; again: only what is new.
+
+    导出本身先记入日志。使用 SQLite 且服务正在运行时，请加 --url 和 --login，由服务提供。
+
+    The export is put on record first. While the service runs on SQLite, give --url and --login.
+    """
+    if url:
+        if not login:
+            raise CommandFailed("使用 --url 时请给出 --login。", "With --url, give --login.", status=2)
+        with Door.asked(url, fonds, login) as door, progress("导出", "exporting") as advance:
+            size = copy_log(door.log_file, directory, advance)
+    else:
+        house = open_archive(installation(), purpose="act")
+        try:
+            event = Event("log.exported", Actor(), house.desk.clock.now(), object={"kind": "log", "id": fonds}, reason="command-line")
+            house.desk.keys.suite(fonds)  # KeyMissing for a fonds that is not there, before a log is begun for it
+            house.desk.uow.run(fonds, lambda unit: unit.add(event))
+            house.publishing.publish(fonds)
+            with progress("导出", "exporting") as advance:
+                size = export(house.desk.db, fonds, directory, advance).size
+        finally:
+            house.close()
+    say(f"已导出 {size} 条到 {directory}。", f"{size} entries exported to {directory}.")
+    say(
+        "校验：petition-archive audit verify DIR --key VKEY；VKEY 须由别的渠道取得（audit status 显示），不能取自导出目录。",
+        "To check it: petition-archive audit verify DIR --key VKEY. VKEY must reach the checker by another way than DIR.",
+    )
+
+
+@app.command("verify")
+def verify(
+    directory: Directory,
+    key: Annotated[str, typer.Option(metavar="VKEY", help="日志的验证公钥，取自导出目录以外的渠道 / the log's verifier key, not from DIR")],
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="上次校验时另存的检查点 / a checkpoint kept from an earlier check")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="并行进程数 / worker processes")] = max(1, (os.cpu_count() or 1) - 1),
+) -> None:
+    """离线校验导出的日志：不需要数据库、服务和密钥环。 Check an export with nothing but its files and the key.
+
+    全部条目重算一遍，逐个瓦片比对。不给 --against 时，只能证明这份日志是密钥持有者签的、自身一致；要证明历史没有被整体改写重签，须与先前另存的检查点比对。
+    每次校验后请把 DIR/checkpoint 另存到档案系统够不到的地方。
+
+    Everything is recomputed from the entries and compared tile by tile. Without --against this proves that the key's holder signed this
+    log and that it is whole; that history was not rewritten as a whole and signed again is proven only against a checkpoint kept from
+    earlier. After each check keep DIR/checkpoint where the archive cannot reach it.
+
+    退出码 exit status: 0 通过 verified, 1 未通过 not verified, 2 用法错误 usage.
+    """
+    if not directory.is_dir():
+        raise CommandFailed(f"不是目录：{directory}", "DIR is not a directory.", status=2)
+    try:
+        verifier = VerifierKey.parse(key)
+    except TlogError as wrong:
+        raise CommandFailed(f"--key 不是验证公钥：{wrong}", "--key is no verifier key.", status=2) from None
+    try:
+        old = None if against is None else against.read_bytes()
+    except OSError:
+        raise CommandFailed(f"读不到 --against 文件：{against}", "The file of --against cannot be read.", status=2) from None
+    try:
+        with progress("校验", "checking") as advance:
+            report = verify_export(directory, verifier, against=old, progress=advance, processes=processes)
+    except TlogError as broken:
+        say(f"校验未通过 [{broken.code}]", "NOT verified")
+        say(str(broken))
+        raise typer.Exit(1) from None
+    out.print(escape(str(report)), end="")
+
+
+@app.command("status")
+def status() -> None:
+    """各全宗日志的公钥、条数和最近一次签名。 Key, size and last signature of every log. 可在服务运行时使用。 May run beside the service."""
+    house = open_archive(installation(), purpose="examine")
+    try:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("全宗 fonds", "条目 entries", "已签名 signed", "签名时间 signed at", "状态 state"):
+            table.add_column(heading)
+        keys = []
+        for lag in house.publishing.lags():
+            refused: LogRefused | None = None
+            try:
+                house.publishing.check(lag.fonds)
+            except LogRefused as found:
+                refused = found
+            when = "-" if lag.signed_ms is None else iso(from_ms(lag.signed_ms))
+            table.add_row(lag.fonds, str(lag.size), str(lag.signed), when, "一致 in order" if refused is None else refused.code)
+            keys.append(house.vkey(lag.fonds))
+        out.print(table)
+        say("验证公钥 verifier keys:")
+        for line in keys:
+            say(f"  {line}")
+    finally:
+        house.close()
+
+
+@app.command("fsck")
+def check_stored(fonds: Annotated[str, typer.Option("--fonds", help="全宗号；不写则全部 / code of the fonds; default: all")] = "") -> None:
+    """逐条重算数据库里的日志，指出第一处不对的地方。 Recompute the stored log and name the first thing wrong. 可在服务运行时使用。"""
+    house = open_archive(installation(), purpose="examine")
+    try:
+        for one in [fonds] if fonds else [lag.fonds for lag in house.publishing.lags()]:
+            with progress(f"检查 {one}", "checking") as advance:
+                sound = fsck(house.desk.db, one, lambda epoch, one=one: log_signer(house.desk.keys, one, epoch).vkey, advance)
+            say(
+                f"{one}：{sound.entries} 条、{sound.tiles} 个瓦片、{sound.checkpoints} 个检查点，全部相符。",
+                f"{one}: {sound.entries} entries, {sound.tiles} tiles and {sound.checkpoints} checkpoints agree.",
+            )
+    finally:
+        house.close()
+
+
+@app.command("admit-restored")
+def admit(
+    fonds: Fonds,
+    reason: Annotated[str, typer.Option(prompt="为何恢复 reason", help="恢复的原因，密封保存 / why it was restored; kept sealed")],
+) -> None:
+    """准入从备份恢复的数据库：日志以新的名称续写，此事永久在案。 Admit a database restored from a backup, for ever on record.
+
+    恢复的数据库缺少已经签名的条目，服务会拒绝启动。准入后日志从恢复处起以新名称续写，第一条写明缺失了多少；旧检查点仍是有效证据。
+
+    A restored database lacks entries that were signed, so the service refuses to start. Once admitted, the log goes on under a new name,
+    and its first entry says how much is missing; old checkpoints stay valid evidence.
+    """
+    house = open_archive(installation(), purpose="examine")
+    try:
+        house.desk.db.own()
+        detail = seal_detail(house.desk.keys.detail_key(fonds), fonds, "reason", reason)
+        ticket = admit_restored(
+            house.publishing, house.desk.uow, fonds, Admission(Actor(), request_id=new_id(), details=(log_detail("reason", detail),))
+        )
+        house.publishing.publish(fonds)
+        say(
+            f"已准入全宗 {fonds}，记为第 {ticket.index} 条。新的验证公钥：\n  {house.vkey(fonds)}",
+            "Admitted and on record. Hand the new verifier key to whoever checks the log.",
+        )
+    finally:
+        house.close()
+
+
+__all__ = ["app", "complain"]

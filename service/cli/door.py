@@ -1,0 +1,100 @@
+"""A person's way in over HTTP, as a browser or any program goes it: sign in, choose a secret, enrol a factor, ask."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import typer
+
+from service.cli.terminal import CommandFailed
+
+
+class Refused(CommandFailed):
+    """The service answered with a problem (RFC 9457): its HTTP status and its stable code."""
+
+    def __init__(self, status: int, code: str, zh: str, en: str) -> None:
+        """Keep the problem."""
+        super().__init__(zh, f"{en} ({status} {code})")
+        self.http_status, self.code = status, code
+
+
+class Door:
+    """One person's session with a service, or none yet. Requests raise `Refused`, or CommandFailed when nobody answers."""
+
+    def __init__(self, url: str) -> None:
+        """Nothing is sent yet."""
+        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0)
+        self.url = url.rstrip("/")
+
+    @classmethod
+    def asked(cls, url: str, fonds: str, login: str) -> Door:
+        """A door signed in with what the person types."""
+        door = cls(url)
+        secret = typer.prompt(f"口令 secret ({login})", hide_input=True, err=True)
+        code = typer.prompt("动态验证码 one-time code (无则回车 none: Enter)", default="", show_default=False, err=True)
+        door.sign_in(fonds, login, secret, code or None)
+        return door
+
+    def sign_in(self, fonds: str, login: str, password: str, totp: str | None = None) -> dict[str, Any]:
+        """Open a session and use it from now on; returns what the service says of it (`must_change_secret`, `must_enrol_factor`, …)."""
+        body = {"fonds": fonds, "login": login, "password": password} | ({} if totp is None else {"totp": totp})
+        session = self.post("/v1/sessions", body)
+        self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
+        return session
+
+    def change_secret(self, current: str, new: str) -> None:
+        """Choose one's own secret."""
+        self.post("/v1/me/secret", {"current": current, "new": new})
+
+    def begin_factor(self) -> str:
+        """The `otpauth://` address an authenticator app takes, once."""
+        return str(self.post("/v1/me/totp", {})["otpauth_uri"])
+
+    def confirm_factor(self, code: str) -> None:
+        """Show that the app makes the right codes; the session has two factors from now on."""
+        self.post("/v1/me/totp:confirm", {"code": code})
+
+    def log_file(self, name: str) -> bytes:
+        """A file of the fonds' log by its name in the static form."""
+        return self.request("GET", f"/v1/log/{name}").content
+
+    def get(self, path: str) -> Any:
+        """GET, as JSON."""
+        return self.request("GET", path).json()
+
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        """POST, as JSON; None where the answer is empty. Underscores in names of headers become hyphens."""
+        answer = self.request("POST", path, json=body, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return answer.json() if answer.content else None
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Any request."""
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise CommandFailed(f"服务没有应答：{self.url}", f"No answer from {self.url} ({type(error).__name__}).") from None
+        if answer.is_success:
+            return answer
+        raise _refused(answer)
+
+    def close(self) -> None:
+        """Close the connections; the session stays until it is closed or ends."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _refused(answer: httpx.Response) -> Refused:
+    try:
+        problem = answer.json()
+        code, zh, en = str(problem["code"]), str(problem["detail_zh"]), str(problem["detail"])
+        faults = [f"{fault['path']}: {fault['zh']}" for fault in problem.get("faults", ())]
+    except (KeyError, TypeError, ValueError):
+        return Refused(answer.status_code, "unknown", "服务的应答无法识别。", "The answer is not understood.")
+    return Refused(answer.status_code, code, "\n  - ".join([zh, *faults]), en)

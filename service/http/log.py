@@ -1,0 +1,81 @@
+"""The published log (C2SP tlog-tiles): checkpoint, tiles, bundles, and proofs of inclusion and consistency."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
+
+from reviews import proofs
+from service.http.answers import Answer, problems, reply, text_answer
+from service.http.identity import Who
+
+router = APIRouter(prefix="/v1/log", tags=["日志 The log"])
+_MOST = 2**53 - 1
+_TILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "字节 Bytes", "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+class InclusionAnswer(Answer):
+    """Hashes are base64; `checkpoint` is the signed note, whose root the path leads to."""
+
+    index: int
+    leaf_hash: str
+    path: list[str]
+    size: int
+    checkpoint: str
+
+
+class ConsistencyAnswer(Answer):
+    """The proof that the log of `size` extends that of `old_size`."""
+
+    old_size: int
+    size: int
+    path: list[str]
+    checkpoint: str
+
+
+@router.get(
+    "/checkpoint",
+    summary="检查点 Checkpoint",
+    response_class=Response,
+    responses=problems(404) | text_answer("text/plain", "C2SP tlog-checkpoint"),
+)
+def checkpoint(who: Who) -> Response:
+    """The latest signed checkpoint of the caller's fonds."""
+    caller = who.caller()
+    return Response(proofs.checkpoint(who.desk, caller).note, media_type="text/plain; charset=utf-8")
+
+
+@router.get("/tile/{tile:path}", summary="瓦片 Tile or bundle", response_class=Response, responses=problems(404) | _TILE)
+def tile(tile: Annotated[str, Path(max_length=80, examples=["0/000"])], who: Who) -> Response:
+    """`<level>/<n>[.p/<width>]`, or `entries/<n>[.p/<width>]`, which takes the right to export the log and is on record."""
+    caller = who.caller()
+    return Response(proofs.tile(who.desk, caller, f"tile/{tile}"), media_type="application/octet-stream")
+
+
+@router.get("/inclusion", summary="包含证明 Inclusion", response_model=InclusionAnswer, responses=problems(404, 409))
+def inclusion(index: Annotated[int, Query(ge=0, le=_MOST)], who: Who) -> Response:
+    """That the entry at `index` is in the log as signed; 409 until a checkpoint covers it."""
+    caller = who.caller()
+    leaf, path, published = proofs.inclusion(who.desk, caller, index)
+    answer = InclusionAnswer(
+        index=index, leaf_hash=_b64(leaf), path=[_b64(one) for one in path], size=published.size, checkpoint=published.note.decode()
+    )
+    return reply(answer)
+
+
+@router.get("/consistency", summary="一致性证明 Consistency", response_model=ConsistencyAnswer, responses=problems(404, 409))
+def consistency(old_size: Annotated[int, Query(ge=0, le=_MOST)], who: Who) -> Response:
+    """That the log as signed now extends its first `old_size` entries."""
+    caller = who.caller()
+    path, published = proofs.consistency(who.desk, caller, old_size)
+    answer = ConsistencyAnswer(old_size=old_size, size=published.size, path=[_b64(one) for one in path], checkpoint=published.note.decode())
+    return reply(answer)
+
+
+def _b64(raw: bytes) -> str:
+    return b64encode(raw).decode()
