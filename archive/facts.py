@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -22,6 +23,13 @@ def case_facts(conn: Connection, keys: KeyRing, fonds: str, wanted: Mapping[str,
         return {}
     ids = sorted(wanted)
     heads = {row.case_id: row for row in conn.execute(select(cases).where(cases.c.fonds == fonds, cases.c.case_id.in_(ids)))}
+    return facts_of_heads(conn, keys, fonds, wanted, heads)
+
+
+def facts_of_heads(
+    conn: Connection, keys: KeyRing, fonds: str, wanted: Mapping[str, int | None], heads: Mapping[str, Row[Any]]
+) -> dict[str, CaseFacts]:
+    """The same where the head rows (case id -> row of `cases`) were read already, in this very transaction."""
     cooperating = _cooperating(conn, fonds, heads)
     walls = wall_facts(conn, keys, fonds, {row.case_id: bool(row.wall_resolved) for row in heads.values() if row.accusation})
     corrections = _last_corrections(conn, fonds, [case_id for case_id, version in wanted.items() if version is not None])
@@ -56,7 +64,7 @@ def keeping_path(conn: Connection, fonds: str, code: str) -> tuple[str, ...]:
     return paths(conn, fonds, [unit.unit_id]).get(unit.unit_id, (code,)) if unit is not None else (code,)
 
 
-def _cooperating(conn: Connection, fonds: str, heads: Mapping[str, Row[tuple[object, ...]]]) -> dict[str, set[str]]:
+def _cooperating(conn: Connection, fonds: str, heads: Mapping[str, Row[Any]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     query = select(case_units.c.case_id, case_units.c.unit_code).where(case_units.c.fonds == fonds, case_units.c.case_id.in_(sorted(heads)))
     for row in conn.execute(query):

@@ -8,28 +8,30 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Row as Head
 
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller, Desk
 from archive import opening, store
 from archive.errors import CursorRefused
-from archive.facts import case_facts
-from archive.masking import show
+from archive.facts import facts_of_heads
+from archive.masking import Visible, pick, visible
 from archive.preparing import COLUMN_OF
 from archive.querying import SORTS, Query, clause, parse
-from archive.reading import made_by_archive
 from archive.scoping import scope_clause
 from archive.tables import case_terms, cases
 from audit.events import chunk_cases
 from foundation.canonical import canonical
+from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
 from foundation.steps import reach
 from foundation.uow import Ticket, Unit
+from policies.catalogue import Field
 from policies.decide import plan, table_of
 from policies.permit import Permit
 from vault.signer import keyed_digest
@@ -126,18 +128,36 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
     """The rows of cases already on record, each as its own relation, protection and sensitivity show it."""
     if not pairs:
         return ()
-    catalogue = desk.rulebook(caller.fonds).catalogue
+    rulebook = desk.rulebook(caller.fonds)
+    shown = [rulebook.catalogue[path] for path in ROW if path in rulebook.catalogue.fields]
     with desk.db.read() as conn:
-        facts = case_facts(conn, desk.keys, caller.fonds, dict.fromkeys((case_id for case_id, _ in pairs), None))
         heads = {row.case_id: row for row in store.heads(conn, caller.fonds, [case_id for case_id, _ in pairs])}
-        stored = store.versions_of(conn, caller.fonds, pairs)
+        facts = facts_of_heads(conn, desk.keys, caller.fonds, dict.fromkeys(heads), heads)
+        # A version that was superseded since it was recorded is still the one to show; the head tells of its successor.
+        older = store.versions_of(conn, caller.fonds, [pair for pair in pairs if heads[pair[0]].version != pair[1]])
         documents = opening.masks(conn, desk.keys, allowed, pairs)
     made = []
+    seen: dict[int, Visible] = {}  # by the identity of plans, which are kept alive beside it
+    plans = {case_id: plan(caller.principal, facts[case_id], rulebook) for case_id, _ in pairs}
     for pair in pairs:
-        view = plan(caller.principal, facts[pair[0]], desk.rulebook(caller.fonds))
-        shown = show(view, catalogue, stored[pair], made_by_archive(heads[pair[0]], stored[pair]), documents[pair], {})
-        made.append(Row(pair[0], pair[1], {name: shown[name] for name in ROW if name in shown}))
+        case_id, version = pair
+        view = plans[case_id]
+        if id(view) not in seen:
+            seen[id(view)] = visible(view, shown)
+        values = {**older[pair].facts, "record_id": case_id} if pair in older else _own_values(heads[case_id], shown)
+        made.append(Row(case_id, version, pick(seen[id(view)], values, documents[pair], {})))
     return tuple(made)
+
+
+def _own_values(head: Head[Any], fields: Iterable[Field]) -> dict[str, Any]:
+    """What the head's columns hold of these fields, in the record's own form."""
+    values: dict[str, Any] = {"record_id": head.case_id}
+    for field in fields:
+        column = COLUMN_OF.get(field.path)
+        stored = None if column is None else head._mapping[column]  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+        if stored is not None:
+            values[field.name] = iso(from_ms(stored)) if field.type == "datetime" else bool(stored) if field.type == "bool" else stored
+    return values
 
 
 def _scope(desk: Desk, conn: Connection, allowed: Permit) -> ColumnElement[bool]:

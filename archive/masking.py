@@ -46,53 +46,58 @@ def show(
     """
     shown: dict[str, Any] = {}
     for group in catalogue.groups:
-        fields = catalogue.by_group[group.name].values()
+        seen = visible(plan, catalogue.by_group[group.name].values())
+        if not seen:
+            continue
+        key = group.key
         if not group.repeated:
-            facts = {**stored.facts, **made} if not group.key else {**stored.facts.get(group.key, {}), **made.get(group.key, {})}
-            part = _part(plan, fields, facts, masks, opened, None, "")
-            if not group.key:
+            facts = {**stored.facts, **made} if not key else {**stored.facts.get(key, {}), **made.get(key, {})}
+            part = pick(seen, facts, masks, opened)
+            if not key:
                 shown.update(part)
             elif part:
-                shown[group.key] = part
+                shown[key] = part
             continue
-        ids = stored.item_ids.get(group.key, [])
         items = []
-        for index, item_id in enumerate(ids):
-            facts = dict(stored.facts[group.key][index])
-            if group.key in _ITEM_ID:
-                facts[_ITEM_ID[group.key]] = item_id
-            items.append(_part(plan, fields, facts, masks, opened, index, item_id))
+        for index, item_id in enumerate(stored.item_ids.get(key, [])):
+            facts = stored.facts[key][index]
+            if key in _ITEM_ID:
+                facts = {**facts, _ITEM_ID[key]: item_id}
+            items.append(pick(seen, facts, masks, opened, index, item_id))
         if any(items):
-            shown[group.key] = items
+            shown[key] = items
     return shown
 
 
-def _part(
-    plan: VisibilityPlan,
-    fields: Iterable[Field],
-    facts: Mapping[str, Any],
-    masks: Mapping[str, Any],
-    opened: Opened,
-    index: int | None,
-    item_id: str,
-) -> dict[str, Any]:
-    part: dict[str, Any] = {}
+Visible = tuple[tuple[str, str, str], ...]
+"""What a plan shows of some fields: (name, path, where its value is: `fact`, `mask` or `opened`)."""
+
+
+def visible(plan: VisibilityPlan, fields: Iterable[Field]) -> Visible:
+    """The fields that the plan does not withhold, judged once for all items and rows they are picked for."""
+    seen = []
     for field in fields:
         level = plan.level(field.path)
-        if level is Level.WITHHELD:
-            continue
-        value = _value(level, field, facts, masks, opened, index, item_id)
+        if level is not Level.WITHHELD:
+            where = "mask" if level is not Level.CLEAR else "opened" if field.sealed else "fact"
+            seen.append((field.name, field.path, where))
+    return tuple(seen)
+
+
+def pick(
+    seen: Visible, facts: Mapping[str, Any], masks: Mapping[str, Any], opened: Opened, index: int | None = None, item_id: str = ""
+) -> dict[str, Any]:
+    """The values of one object of a record; `index` and `item_id` where it is an item of an array."""
+    part: dict[str, Any] = {}
+    for name, path, where in seen:
+        if where == "fact":
+            value = facts.get(name)
+        elif where == "opened":
+            value = opened.get((path, item_id))
+        else:
+            value = masks.get(path)
+            if index is not None and value is not None:
+                value = value[index]
         if value is not None:
-            part[field.name] = value
+            part[name] = value
     return part
-
-
-def _value(
-    level: Level, field: Field, facts: Mapping[str, Any], masks: Mapping[str, Any], opened: Opened, index: int | None, item_id: str
-) -> Any:
-    if not field.sealed and level is Level.CLEAR:
-        return facts.get(field.name)
-    if level is Level.CLEAR:
-        return opened.get((field.path, item_id))
-    found = masks.get(field.path)
-    return found if index is None or found is None else found[index]

@@ -127,7 +127,7 @@ def prepare(
     context = Context(fonds, case_id, version, SCHEMA_VERSION)
     place = {"fonds": fonds, "case_id": case_id, "version": version, "seal_generation": keys.data.generation}
     own = {"fonds": fonds, "case_id": case_id}
-    plain = canonical(_thawed(checked.record))
+    plain = canonical(dict(checked.record))
     digest = keyed_digest(desk.keys, fonds, RECEIPT, plain)
     facts = checked.facts
     head: dict[str, Any] = {
@@ -166,7 +166,7 @@ def prepare(
             "facts": _json(
                 {
                     **strip(checked.record, rulebook.catalogue),
-                    "code_versions": _thawed(checked.code_versions),
+                    "code_versions": dict(checked.code_versions),
                     "retention": {
                         "retention_class": retention.retention_class,
                         "retention_basis": retention.basis_zh,
@@ -281,11 +281,5 @@ def _completed(kept: ItemIds, fresh: ItemIds) -> ItemIds:
     return {group: (kept.get(group, []) + ids)[: len(ids)] for group, ids in fresh.items()}
 
 
-def _json(value: Any) -> str:
-    return json.dumps(_thawed(value), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-
-
-def _thawed(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _thawed(item) for name, item in value.items()}
-    return [_thawed(item) for item in value] if isinstance(value, list | tuple) else value
+# Made once: an encoder for each of the four documents of a version would cost more than it writes.
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode

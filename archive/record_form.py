@@ -14,6 +14,7 @@ from foundation.ids import new_id
 from policies.catalogue import Catalogue, Group
 
 ItemIds = dict[str, list[str]]
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def give_item_ids(record: Mapping[str, Any], catalogue: Catalogue) -> ItemIds:
@@ -25,11 +26,11 @@ def strip(record: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """The record without its sealed fields."""
     facts: dict[str, Any] = {}
     for group in catalogue.groups:
-        fields = catalogue.by_group[group.name]
+        unsealed = catalogue.unsealed_of[group.name]
         if group.repeated:
             facts[group.key] = []
         for index, value in _members(record, group):
-            kept = {name: item for name, item in value.items() if name in fields and not fields[name].sealed}
+            kept = {name: item for name, item in value.items() if name in unsealed}
             if index is not None:
                 facts[group.key].append(kept)
             elif group.key:
@@ -43,7 +44,7 @@ def sealed_values(record: Mapping[str, Any], catalogue: Catalogue, ids: ItemIds)
     """Every sealed field of the record and of each item as bytes to seal; None where it says nothing, so that absence is sealed too."""
     values: dict[tuple[str, str], bytes | None] = {}
     for group in catalogue.groups:
-        sealed = [field for field in catalogue.by_group[group.name].values() if field.sealed]
+        sealed = catalogue.sealed_of[group.name]
         if not sealed:
             continue
         for index, value in _members(record, group):
@@ -71,7 +72,7 @@ def join(facts: Mapping[str, Any], opened: Mapping[tuple[str, str], bytes | None
 
 def to_bytes(value: Any) -> bytes:
     """A sealed value's bytes: its JSON, so that type and content come back as they were."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _encode(value).encode()
 
 
 def from_bytes(content: bytes) -> Any:

@@ -23,7 +23,7 @@ from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, Table, U
 from sqlalchemy.orm import Session, registry
 from sqlalchemy_utils.types.encrypted.encrypted_type import AesEngine, StringEncryptedType
 
-from archive.preparing import Prepared
+from archive.preparing import COLUMN_OF, Prepared, term_of
 from archive.record_form import strip
 from archive.tables import case_named_persons, case_terms, case_units, case_versions, cases
 from foundation.canonical import canonical
@@ -76,7 +76,8 @@ class Baseline:
         """The rows of some records. Ids, head and item ids are taken from what the archive prepared: this is not on the clock."""
         rows: Rows = {name: [] for name in self.models}
         for checked, prepared in made:
-            self._add(rows, checked, prepared.head, prepared)
+            self._common(rows, checked, prepared.head, {**prepared.version_row, "entry_id": prepared.case_id})
+            rows["case_named_persons"] += prepared.named
         return rows
 
     def rows_of_record(self, rows: Rows, checked: Checked, head: dict[str, Any], entry_id: str) -> None:
@@ -96,23 +97,19 @@ class Baseline:
         }
         self._common(rows, checked, head, version)
 
-    def _add(self, rows: Rows, checked: Checked, head: dict[str, Any], prepared: Prepared) -> None:
-        self._common(rows, checked, head, {**prepared.version_row, "entry_id": prepared.case_id})
-        rows["case_named_persons"] += prepared.named
-
     def _common(self, rows: Rows, checked: Checked, head: dict[str, Any], version: dict[str, Any]) -> None:
         own = {"fonds": head["fonds"], "case_id": head["case_id"]}
         rows["cases"].append(head)
         kept = strip(checked.record, self.catalogue) if self.sealed else dict(checked.record)
         rows["case_versions"].append({**version, "facts": canonical(kept).decode()})
-        terms = {(path, str(value)[:200]) for path, values in checked.search_terms.items() if path not in head for value in values}
+        found = [(path, term_of(value)) for path, values in checked.search_terms.items() if path not in COLUMN_OF for value in values]
         if not self.sealed:
-            terms |= {(path, value[:200]) for path, values in checked.blind.items() for value in values}
-        rows["case_terms"] += [{**own, "path": path, "term": term} for path, term in terms]
+            found += [(path, term_of(value)) for path, values in checked.blind.items() for value in values]
+        rows["case_terms"] += [{**own, "path": path, "term": term} for path, term in dict.fromkeys(found)]
         units = dict.fromkeys(checked.facts.get("cooperating_unit_codes") or ())
         rows["case_units"] += [{**own, "unit_code": code} for code in units]
         for key, names in self.sealed.items():
-            items: Any = [checked.record] if not key else checked.record.get(key, ())
+            items: Any = checked.record.get(key, ()) if key else [checked.record]
             rows[_table_name(key)] += [
                 {**own, "item": number} | {name: None if item.get(name) is None else _text(item[name]) for name in names}
                 for number, item in enumerate([items] if isinstance(items, dict) else items)

@@ -10,13 +10,13 @@ from archive import preparing, store
 from archive.intake import deposit_many
 from archive.preparing import Prepared
 from archive.receipts import Receipt
-from baselines import Baseline, Rows
+from bench.baselines import Baseline, Rows
 from foundation.ids import new_id
 from foundation.uow import Unit
 from policies.checked import Checked
 from policies.masked_copy import mask_record
-from rounds import Stopwatch, Times, race
-from world import FONDS, World
+from bench.rounds import Stopwatch, Times, race
+from bench.world import FONDS, World
 
 BATCH = 200
 Records = list[dict[str, Any]]
@@ -34,12 +34,20 @@ def measure(world: World, folder: Path, records: Records, rounds: int, say: Call
         name: Baseline.make(name.replace(" ", "-"), folder, catalogue, encrypted=sealed, url=urls.get(name))
         for name, sealed in kinds.items()
     }
+    shared: dict[int, list[list[tuple[Checked, Prepared]]]] = {}
+
+    def made(number: int) -> list[list[tuple[Checked, Prepared]]]:
+        if number not in shared:
+            shared.clear()
+            shared[number] = [prepare(world, batch) for batch in _batches(slices[number])]
+        return shared[number]
+
     contenders = {
         WHOLE: lambda number: _whole(world, slices[number]),
-        PLAIN: lambda number: _ready_made(world, beside[PLAIN], slices[number]),
-        ENCRYPTED: lambda number: _ready_made(world, beside[ENCRYPTED], slices[number]),
-        PLAIN_RECORD: lambda number: _from_record(world, beside[PLAIN_RECORD], slices[number]),
-        ENCRYPTED_RECORD: lambda number: _from_record(world, beside[ENCRYPTED_RECORD], slices[number]),
+        PLAIN: lambda number: _ready_made(beside[PLAIN], made(number)),
+        ENCRYPTED: lambda number: _ready_made(beside[ENCRYPTED], made(number)),
+        PLAIN_RECORD: lambda number: _from_record(world, beside[PLAIN_RECORD], slices[number], made(number)),
+        ENCRYPTED_RECORD: lambda number: _from_record(world, beside[ENCRYPTED_RECORD], slices[number], made(number)),
         PREPARATION: lambda number: _preparation(world, slices[number]),
         VALIDATION: lambda number: _validation(world, slices[number]),
         MASKING: lambda number: _masking(world, slices[number]),
@@ -77,19 +85,19 @@ def _whole(world: World, records: Records) -> float:
     return watch.seconds / len(records)
 
 
-def _ready_made(world: World, beside: Baseline, records: Records) -> float:
+def _ready_made(beside: Baseline, made: list[list[tuple[Checked, Prepared]]]) -> float:
     watch = Stopwatch()
-    for batch in _batches(records):
-        rows = beside.rows(prepare(world, batch))
+    for batch in made:
+        rows = beside.rows(batch)
         with watch.running():
             beside.store(rows)
-    return watch.seconds / len(records)
+    return watch.seconds / sum(map(len, made))
 
 
-def _from_record(world: World, beside: Baseline, records: Records) -> float:
+def _from_record(world: World, beside: Baseline, records: Records, made: list[list[tuple[Checked, Prepared]]]) -> float:
     watch = Stopwatch()
-    for batch in _batches(records):
-        heads = [prepared.head for _, prepared in prepare(world, batch)]
+    for batch, ready in zip(_batches(records), made, strict=True):
+        heads = [prepared.head for _, prepared in ready]
         with watch.running():
             rows: Rows = {name: [] for name in beside.models}
             for record, head in zip(batch, heads, strict=True):

@@ -119,12 +119,20 @@ class Catalogue:
     """Well-known items of over-collection (`ethnicity`, `民族`) and their labels, so that their refusal can say what it refuses."""
     extra_collected: Mapping[str, ExtraPermission]
     by_group: Mapping[str, Mapping[str, Field]] = field(init=False)
+    sealed_of: Mapping[str, tuple[Field, ...]] = field(init=False)
+    """Group -> its sealed fields."""
+    unsealed_of: Mapping[str, frozenset[str]] = field(init=False)
+    """Group -> the names of its other fields."""
 
     def __post_init__(self) -> None:
         by_group: dict[str, dict[str, Field]] = {group.name: {} for group in self.groups}
         for one in self.fields.values():
             by_group[one.group][one.name] = one
+        sealed = {name: tuple(one for one in fields.values() if one.sealed) for name, fields in by_group.items()}
+        unsealed = {name: frozenset(one.name for one in fields.values() if not one.sealed) for name, fields in by_group.items()}
         object.__setattr__(self, "by_group", MappingProxyType({name: MappingProxyType(fields) for name, fields in by_group.items()}))
+        object.__setattr__(self, "sealed_of", MappingProxyType(sealed))
+        object.__setattr__(self, "unsealed_of", MappingProxyType(unsealed))
 
     def __iter__(self) -> Iterator[Field]:
         return iter(self.fields.values())

@@ -39,7 +39,7 @@ def keeping_of(rulebook: Rulebook) -> tuple[tuple[str, bool, Mapping[str, Keepin
             codes = rulebook.codes[field.code_list] if field.code_list and not field.sealed else None
             versioned = codes if codes and len(codes.versions) > 1 else None
             fields[field.name] = Keeping(field, field.path, field.name, field.sealed, field.blind, bool(field.plain), versioned)
-        plans.append((group.key, group.repeated, MappingProxyType(fields)))
+        plans.append((group.key, group.repeated, fields))
     return tuple(plans)
 
 
@@ -59,18 +59,23 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
                 keeping = fields.get(name)
                 if keeping is None:
                     continue
+                path = keeping.path
+                several = type(value) is list
                 if keeping.sealed:
-                    sealed[keeping.path, index] = value
+                    sealed[path, index] = value
                     if keeping.blind:
-                        blind.setdefault(keeping.path, {}).update(dict.fromkeys(value if isinstance(value, list) else (value,)))
+                        _collect(blind, path, value, several=several)
                     continue
-                stored = tuple(value) if isinstance(value, list) else value
-                if repeated:
-                    facts.setdefault(keeping.path, [None] * len(items))[number] = stored
+                stored = tuple(value) if several else value
+                if not repeated:
+                    facts[path] = stored
+                elif path in facts:
+                    facts[path][number] = stored
                 else:
-                    facts[keeping.path] = stored
+                    facts[path] = [None] * len(items)
+                    facts[path][number] = stored
                 if keeping.terms:
-                    terms.setdefault(keeping.path, {}).update(dict.fromkeys(stored if isinstance(stored, tuple) else (stored,)))
+                    _collect(terms, path, value, several=several)
                 if keeping.versioned:
                     version = told_versions.get(keeping.path, {}).get(index) or keeping.versioned.version_on(day)
                     if repeated:
@@ -90,6 +95,17 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
         wall=accused(record),
         anonymous=record.get("is_anonymous") is True,
     )
+
+
+def _collect(found: dict[str, dict[Any, None]], path: str, value: Any, *, several: bool) -> None:
+    """Keep each distinct value of a path, in the order of their first coming."""
+    distinct = found.get(path)
+    if distinct is None:
+        distinct = found[path] = {}
+    if several:
+        distinct.update(dict.fromkeys(value))
+    else:
+        distinct[value] = None
 
 
 def _frozen(values: dict[str, Any]) -> Mapping[str, Any]:

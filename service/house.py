@@ -11,6 +11,7 @@ from acts.desk import Desk
 from audit.proofs import Proofs
 from audit.publishing import Publisher, Publishing
 from auth.context import AuthContext
+from office.staff_desk import StaffDesk
 
 Network = IPv4Network | IPv6Network
 _DIGESTS: Mapping[str, str] = {"aes-256-gcm": "hmac-sha-256", "sm4-gcm": "hmac-sm3"}
@@ -75,6 +76,11 @@ class House:
     networks: Networks
     origin_of: Callable[[str], str]
     closing: ExitStack = field(repr=False)
+
+    @property
+    def staff(self) -> StaffDesk:
+        """The desk of the office's acts."""
+        return StaffDesk(self.desk, self.auth.passwords, self.auth.policy_of)
 
     def digest_name(self, fonds: str) -> str:
         """How the keyed digests of a fonds' receipts are made."""

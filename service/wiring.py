@@ -12,9 +12,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
-
 from acts.desk import Desk
 from audit.anchor import Anchors
 from audit.events import Actor, Event
@@ -30,9 +27,9 @@ from auth.policy import AuthPolicy
 from auth.tokens import AccessTokens, Assertions
 from foundation.clock import Clock, SystemClock
 from foundation.database import Database
-from foundation.errors import WrongDatabase
-from foundation.tables import SYSTEM_FONDS, archive_meta
+from foundation.tables import SYSTEM_FONDS
 from foundation.uow import UnitOfWork
+from office import founding
 from policies.rulebook.load import Rulebook, base
 from service import logs
 from service.house import House, Limits, Networks
@@ -44,9 +41,8 @@ from vault.keyring import KeyRing
 from vault.signer import LogSigner, TokenKeys, keyed_digest
 from vault.unlock import Credential, Passphrase, Unlock
 
-ARCHIVE_ID = "archive_id"
 LONGEST_TOKEN = timedelta(hours=1)
-Purpose = Literal["serve", "act", "read"]
+Purpose = Literal["serve", "act", "read", "examine"]
 
 
 def read_settings() -> Settings:
@@ -58,22 +54,25 @@ def read_settings() -> Settings:
 
 
 def open_archive(settings: Settings, *, purpose: Purpose = "serve", clock: Clock | None = None) -> House:
-    """Open the archive: to `serve`, to `act` from the command line, or to `read` beside a process that serves.
+    """Open the archive: to `serve`, to `act` from the command line, to `read` beside a process that serves, or to `examine` one whose
+    log may not agree with what was signed, which nothing else opens.
 
-    WrongDatabase, KeyRingError, LogRefused, StorageUnavailable; then nothing stays open.
+    WrongDatabase, NotFounded, KeyRingError, LogRefused, StorageUnavailable; then nothing stays open.
     """
     with ExitStack() as stack:
         db = Database(settings.database, pool_size=settings.connections)
         stack.callback(db.close)
-        if purpose != "read":
+        if purpose in {"serve", "act"}:
             db.own()
         db.check_durability()
         migrations.check(db)
-        archive_id = _archive_id(db)
+        with db.read() as conn:
+            archive_id = founding.archive_id(conn)
         ring = KeyRing.load(settings.ring_file, unlock_of(settings), archive_id=archive_id)
         house = _assemble(settings, db, ring, archive_id, clock or SystemClock(), stack)
-        for fonds in sorted({lag.fonds for lag in house.publishing.lags()} | set(ring.fonds())):
-            house.publishing.check(fonds)
+        if purpose != "examine":
+            for fonds in sorted({lag.fonds for lag in house.publishing.lags()} | set(ring.fonds())):
+                house.publishing.check(fonds)
         house.closing.push(stack.pop_all())
         stack.callback(house.close)
         if purpose == "serve":
@@ -179,19 +178,6 @@ def program_version() -> str:
         return version("petition-archive")
     except PackageNotFoundError:
         return "0"
-
-
-def _archive_id(db: Database) -> str:
-    try:
-        with db.read() as conn:
-            found = conn.execute(
-                select(archive_meta.c.value).where(archive_meta.c.fonds == SYSTEM_FONDS, archive_meta.c.name == ARCHIVE_ID)
-            ).scalar_one_or_none()
-    except SQLAlchemyError:
-        found = None
-    if found is None:
-        raise WrongDatabase(why_zh="其中尚未建立档案系统", why_en="no archive was founded in it")
-    return str(found)
 
 
 class _TokenKeySet:

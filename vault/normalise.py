@@ -16,6 +16,7 @@ _MIDDLE_DOT: Final = "·"
 _MOBILE: Final = re.compile(r"1[0-9]{10}")
 _SERVICE: Final = re.compile(r"[48]00[0-9]{7}")
 _OLD_ID: Final = re.compile(r"[0-9]{15}")
+_VARIATION_SELECTOR: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # GB 11643-1999, annex A: ISO 7064 MOD 11-2.
 _ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CHECK: Final = "10X98765432"
@@ -78,15 +79,13 @@ def _plain(text: str) -> str:
 
 def _visible(text: str) -> str:
     # Format and control characters and variation selectors change no name; lone surrogates cannot be encoded.
+    if text.isprintable() and _VARIATION_SELECTOR.search(text) is None:
+        return text  # none of them is printable, and of all spaces only U+0020 is
     return "".join(
         " " if char.isspace() else char
         for char in text
-        if char.isspace() or not (unicodedata.category(char) in {"Cf", "Cc", "Cs"} or _is_variation_selector(char))
+        if char.isspace() or not (unicodedata.category(char) in {"Cf", "Cc", "Cs"} or _VARIATION_SELECTOR.match(char))
     )
-
-
-def _is_variation_selector(char: str) -> bool:
-    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
 
 
 def _name_once(text: str) -> str:
@@ -96,7 +95,9 @@ def _name_once(text: str) -> str:
 
 def _id_once(text: str) -> str:
     folded = unicodedata.normalize("NFKC", _visible(text))
-    number = "".join(char for char in _ascii_digits(folded).upper() if char.isalnum() or unicodedata.category(char).startswith("L"))
+    number = _ascii_digits(folded).upper()
+    if not (number.isascii() and number.isalnum()):
+        number = "".join(char for char in number if char.isalnum() or unicodedata.category(char).startswith("L"))
     return eighteen_digits(number) if _OLD_ID.fullmatch(number) else number
 
 
@@ -121,4 +122,6 @@ def _phone_once(text: str) -> str:
 
 
 def _ascii_digits(text: str) -> str:
+    if text.isascii():
+        return text
     return "".join(str(unicodedata.decimal(char)) if char.isdecimal() else char for char in text)

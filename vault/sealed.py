@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Final
 
 from vault.errors import CannotOpen
-from vault.suites import NONCE_SIZE, TAG_SIZE, Suite
+from vault.suites import NONCE_SIZE, TAG_SIZE, Cryptor, Suite
 
 FORMAT: Final = 1
 OVERHEAD: Final = 2 + NONCE_SIZE + TAG_SIZE
@@ -102,6 +102,11 @@ def seal_value(suite: Suite, key: bytes, value: bytes | None, associated: bytes,
 
 def open_value(suite: Suite, key: bytes, sealed: bytes, associated: bytes) -> bytes | None:
     """Open one sealed value (None: absence was sealed), or raise `CannotOpen`."""
+    return open_value_with(suite, suite.decrypting(key), sealed, associated)
+
+
+def open_value_with(suite: Suite, decrypt: Cryptor, sealed: bytes, associated: bytes) -> bytes | None:
+    """The same with a key that was prepared by `suite.decrypting`, for many values under one key."""
     if len(sealed) < OVERHEAD or sealed[0] != FORMAT or sealed[1] != suite.id:
         raise CannotOpen
-    return unframe(suite.decrypt(key, sealed[2 : 2 + NONCE_SIZE], sealed[2 + NONCE_SIZE :], associated))
+    return unframe(decrypt(sealed[2 : 2 + NONCE_SIZE], sealed[2 + NONCE_SIZE :], associated))

@@ -8,12 +8,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from itertools import groupby
 
 from vault.casekeys import DataKey, FieldKey, MaskKey
 from vault.container import Container, Place, write_directory
 from vault.errors import CannotOpen
-from vault.sealed import OVERHEAD, Context, Kind, associated_data, associated_head, framed_size, open_value, seal_value
-from vault.suites import NONCE_SIZE
+from vault.sealed import (
+    FORMAT,
+    OVERHEAD,
+    Context,
+    Kind,
+    associated_data,
+    associated_head,
+    frame,
+    open_value,
+    open_value_with,
+    prefixed,
+    seal_value,
+)
+from vault.suites import NONCE_SIZE, Cryptor
 
 
 def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | None]) -> bytes:
@@ -24,17 +37,20 @@ def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | N
     """
     suite, generation = key.suite, key.generation
     places = sorted(values)
-    directory = write_directory(suite.id, places, (OVERHEAD + framed_size(values[place]) for place in places))
+    frames = [frame(values[place]) for place in places]
+    directory = write_directory(suite.id, places, [OVERHEAD + len(framed) for framed in frames])
     head = associated_head(suite, Kind.FIELD, generation, context, sha256(directory).digest())
     nonces = os.urandom(NONCE_SIZE * len(places))
+    lead = bytes((FORMAT, suite.id))
+    items = {item_id: prefixed(item_id.encode()) for _, item_id in places}
     parts = [directory]
-    path, secret = None, b""
-    for index, place in enumerate(places):
-        if place[0] != path:
-            path = place[0]
-            secret = key.field_key(path).reveal()
-        nonce = nonces[index * NONCE_SIZE : (index + 1) * NONCE_SIZE]
-        parts.append(seal_value(suite, secret, values[place], associated_data(head, *place), nonce))
+    # A value's bytes and associated data are those of `seal_value`; what the items of one field share is made once.
+    for path, numbered in groupby(enumerate(places), key=lambda one: one[1][0]):
+        encrypt = suite.encrypting(key.field_key(path).reveal())
+        of_field = head + prefixed(path.encode())
+        for index, (_, item_id) in numbered:
+            nonce = nonces[index * NONCE_SIZE : (index + 1) * NONCE_SIZE]
+            parts += (lead, nonce, encrypt(nonce, frames[index], of_field + items[item_id]))
     return b"".join(parts)
 
 
@@ -50,14 +66,14 @@ def open_fields(blob: bytes, key: DataKey, context: Context, wanted: Iterable[Pl
     """Open the wanted values (None: every one) of a container; all of them or `CannotOpen`."""
     container = Container(blob)
     head = _record_head(container, key, context)
-    secrets: dict[str, bytes] = {}
+    ciphers: dict[str, Cryptor] = {}
     opened: dict[Place, bytes | None] = {}
     for place in container.places if wanted is None else wanted:
         path, item_id = place
-        secret = secrets.get(path)
-        if secret is None:
-            secret = secrets[path] = key.field_key(path).reveal()
-        opened[place] = open_value(key.suite, secret, container.value(path, item_id), associated_data(head, path, item_id))
+        decrypt = ciphers.get(path)
+        if decrypt is None:
+            decrypt = ciphers[path] = key.suite.decrypting(key.field_key(path).reveal())
+        opened[place] = open_value_with(key.suite, decrypt, container.value(path, item_id), associated_data(head, path, item_id))
     return opened
 
 

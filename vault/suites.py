@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Final
 
 from cryptography.exceptions import InvalidTag
@@ -48,6 +49,10 @@ class Calls:
 calls = Calls()
 
 
+Cryptor = Callable[[bytes, bytes, bytes], bytes]
+"""(nonce, text, associated data) -> text, under a key that was prepared for it."""
+
+
 class Suite(ABC):
     """One suite. Keys, nonces and texts are `bytes`; sizes are checked here, so that no caller can weaken them."""
 
@@ -57,12 +62,23 @@ class Suite(ABC):
     _hash: ClassVar[HashAlgorithm]
 
     @abstractmethod
-    def encrypt(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
-        """Return ciphertext followed by the 16-byte tag; ValueError on a key or nonce of another size."""
+    def encrypting(self, key: bytes) -> Cryptor:
+        """Prepare a key for sealing: (nonce, plaintext, associated) -> ciphertext followed by the 16-byte tag.
+
+        ValueError on a key or nonce of another size. Kept no longer than the act that seals.
+        """
 
     @abstractmethod
+    def decrypting(self, key: bytes) -> Cryptor:
+        """Prepare a key for opening: (nonce, ciphertext with tag, associated) -> plaintext, or `CannotOpen`; ValueError as above."""
+
+    def encrypt(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+        """Seal once."""
+        return self.encrypting(key)(nonce, plaintext, associated)
+
     def decrypt(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
-        """Return the plaintext of ciphertext-with-tag, or raise `CannotOpen`; ValueError on a key or nonce of another size."""
+        """Open once."""
+        return self.decrypting(key)(nonce, sealed, associated)
 
     @abstractmethod
     def wrap(self, key: bytes, secret: bytes, associated: bytes) -> bytes:
@@ -103,11 +119,14 @@ class Suite(ABC):
             counter += 1
         return output[:size]
 
-    def _check(self, key: bytes, nonce: bytes) -> None:
+    def _check_key(self, key: bytes) -> None:
         if len(key) != self.key_size:
             raise ValueError("a key of another size than the suite's")
-        if len(nonce) != NONCE_SIZE:
-            raise ValueError("a nonce is 12 bytes")
+
+
+def _check_nonce(nonce: bytes) -> None:
+    if len(nonce) != NONCE_SIZE:
+        raise ValueError("a nonce is 12 bytes")
 
 
 class AesSuite(Suite):
@@ -118,18 +137,30 @@ class AesSuite(Suite):
     key_size = 32
     _hash = SHA256()
 
-    def encrypt(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
-        self._check(key, nonce)
-        calls.sealed += 1
-        return AESGCM(key).encrypt(nonce, plaintext, associated)
+    def encrypting(self, key: bytes) -> Cryptor:
+        self._check_key(key)
+        cipher = AESGCM(key)
 
-    def decrypt(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
-        self._check(key, nonce)
-        calls.opened += 1
-        try:
-            return AESGCM(key).decrypt(nonce, sealed, associated)
-        except InvalidTag:
-            raise CannotOpen from None
+        def encrypt(nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+            _check_nonce(nonce)
+            calls.sealed += 1
+            return cipher.encrypt(nonce, plaintext, associated)
+
+        return encrypt
+
+    def decrypting(self, key: bytes) -> Cryptor:
+        self._check_key(key)
+        cipher = AESGCM(key)
+
+        def decrypt(nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+            _check_nonce(nonce)
+            calls.opened += 1
+            try:
+                return cipher.decrypt(nonce, sealed, associated)
+            except InvalidTag:
+                raise CannotOpen from None
+
+        return decrypt
 
     def wrap(self, key: bytes, secret: bytes, associated: bytes) -> bytes:  # noqa: ARG002  RFC 3394 binds nothing
         if len(key) != self.key_size:
@@ -155,28 +186,40 @@ class Sm4Suite(Suite):
     key_size = 16
     _hash = SM3()
 
-    def encrypt(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
-        self._check(key, nonce)
-        calls.sealed += 1
-        encryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).encryptor()
-        encryptor.authenticate_additional_data(associated)
-        ciphertext = encryptor.update(plaintext) + encryptor.finalize()
-        return ciphertext + encryptor.tag
+    def encrypting(self, key: bytes) -> Cryptor:
+        self._check_key(key)
+        algorithm = algorithms.SM4(key)
 
-    def decrypt(self, key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
-        self._check(key, nonce)
-        calls.opened += 1
-        if len(sealed) < TAG_SIZE:
-            raise CannotOpen
-        decryptor = Cipher(algorithms.SM4(key), modes.GCM(nonce)).decryptor()
-        decryptor.authenticate_additional_data(associated)
-        # These bytes are not to be believed until the tag is checked; nothing leaves this function before.
-        unverified = decryptor.update(sealed[:-TAG_SIZE])
-        try:
-            rest = decryptor.finalize_with_tag(sealed[-TAG_SIZE:])
-        except InvalidTag:
-            raise CannotOpen from None
-        return unverified + rest
+        def encrypt(nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+            _check_nonce(nonce)
+            calls.sealed += 1
+            encryptor = Cipher(algorithm, modes.GCM(nonce)).encryptor()
+            encryptor.authenticate_additional_data(associated)
+            ciphertext = encryptor.update(plaintext) + encryptor.finalize()
+            return ciphertext + encryptor.tag
+
+        return encrypt
+
+    def decrypting(self, key: bytes) -> Cryptor:
+        self._check_key(key)
+        algorithm = algorithms.SM4(key)
+
+        def decrypt(nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+            _check_nonce(nonce)
+            calls.opened += 1
+            if len(sealed) < TAG_SIZE:
+                raise CannotOpen
+            decryptor = Cipher(algorithm, modes.GCM(nonce)).decryptor()
+            decryptor.authenticate_additional_data(associated)
+            # These bytes are not to be believed until the tag is checked; nothing leaves this function before.
+            unverified = decryptor.update(sealed[:-TAG_SIZE])
+            try:
+                rest = decryptor.finalize_with_tag(sealed[-TAG_SIZE:])
+            except InvalidTag:
+                raise CannotOpen from None
+            return unverified + rest
+
+        return decrypt
 
     def wrap(self, key: bytes, secret: bytes, associated: bytes) -> bytes:
         calls.wrapped += 1

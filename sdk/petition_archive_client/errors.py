@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 
 # A code and a field path as the archive writes them. A run of digits could be a number somebody is known by.
 _CODE = re.compile(r"(?!.*[0-9]{4})[a-z][a-z0-9]{0,30}(?:[._-][a-z0-9]{1,30}){0,7}")
-_PATH = re.compile(r"\$|[a-z_]{1,40}(?:\[[0-9]{0,4}\])?(?:\.[a-z_0-9]{1,40}(?:\[[0-9]{0,4}\])?){0,5}")
+# An unknown field is named by its place, `#12`.
+_STEP = r"(?:[a-z][a-z_]{0,40}(?:\[[0-9]{0,4}\])?|#[0-9]{1,4})"
+_PATH = re.compile(rf"\$|{_STEP}(?:\.{_STEP}){{0,5}}")
 _REQUEST_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

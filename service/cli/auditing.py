@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
+from acts.desk import log_detail
 from audit.errors import LogRefused
 from audit.events import Actor, Event
 from audit.export import export
 from audit.fsck import fsck
 from audit.restoring import Admission, admit_restored
+from audit.store import head_of
 from foundation.clock import from_ms, iso
 from foundation.ids import new_id
 from service.cli.door import Door
 from service.cli.log_copy import copy_log
-from service.cli.terminal import CommandFailed, complain, installation, out, progress, say
+from service.cli.terminal import CommandFailed, columns, installation, out, progress, say
+from service.house import House
 from service.wiring import log_signer, open_archive
 from tlog.errors import TlogError
 from tlog.note import VerifierKey
 from tlog.verify import verify_export
 from vault.details import seal_detail
-from acts.desk import log_detail
 
 app = typer.Typer(
     help="审计日志：导出、离线校验、检查存储。 The log: export it, check it offline, look after the stored one.",
@@ -41,7 +43,9 @@ def export_log(
     directory: Directory,
     fonds: Fonds,
     url: Annotated[str, typer.Option(help="从运行中的服务导出 / export from a running service, e.g. http://127.0.0.1:8700")] = "",
-    login: Annotated[str, typer.Option(help="与 --url 同用：督查人员或安全审计员的登录名 / with --url: login of an inspector or auditor")] = "",
+    login: Annotated[
+        str, typer.Option(help="与 --url 同用：督查人员或安全审计员的登录名 / with --url: login of an inspector or auditor")
+    ] = "",
 ) -> None:
     """把已签名的日志导出为静态文件；再次导出到同一目录只补新增部分。 Export the signed log as static files; again: only what is new.
 
@@ -83,8 +87,8 @@ def verify(
 ) -> None:
     """离线校验导出的日志：不需要数据库、服务和密钥环。 Check an export with nothing but its files and the key.
 
-    全部条目重算一遍，逐个瓦片比对。不给 --against 时，只能证明这份日志是密钥持有者签的、自身一致；要证明历史没有被整体改写重签，须与先前另存的检查点比对。
-    每次校验后请把 DIR/checkpoint 另存到档案系统够不到的地方。
+    全部条目重算一遍，逐个瓦片比对。不给 --against 时，只能证明这份日志是密钥持有者签的、自身一致；
+    要证明历史没有被整体改写重签，须与先前另存的检查点比对。每次校验后请把 DIR/checkpoint 另存到档案系统够不到的地方。
 
     Everything is recomputed from the entries and compared tile by tile. Without --against this proves that the key's holder signed this
     log and that it is whole; that history was not rewritten as a whole and signed again is proven only against a checkpoint kept from
@@ -117,10 +121,7 @@ def status() -> None:
     """各全宗日志的公钥、条数和最近一次签名。 Key, size and last signature of every log. 可在服务运行时使用。 May run beside the service."""
     house = open_archive(installation(), purpose="examine")
     try:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("全宗 fonds", "条目 entries", "已签名 signed", "签名时间 signed at", "状态 state"):
-            table.add_column(heading)
-        keys = []
+        rows, keys = [], []
         for lag in house.publishing.lags():
             refused: LogRefused | None = None
             try:
@@ -128,9 +129,9 @@ def status() -> None:
             except LogRefused as found:
                 refused = found
             when = "-" if lag.signed_ms is None else iso(from_ms(lag.signed_ms))
-            table.add_row(lag.fonds, str(lag.size), str(lag.signed), when, "一致 in order" if refused is None else refused.code)
-            keys.append(house.vkey(lag.fonds))
-        out.print(table)
+            rows.append((lag.fonds, str(lag.size), str(lag.signed), when, "一致 in order" if refused is None else refused.code))
+            keys.append(_vkey(house, lag.fonds))
+        columns(("全宗 fonds", "条目 entries", "已签名 signed", "签名时间 signed at", "状态 state"), rows)
         say("验证公钥 verifier keys:")
         for line in keys:
             say(f"  {line}")
@@ -145,7 +146,7 @@ def check_stored(fonds: Annotated[str, typer.Option("--fonds", help="全宗号�
     try:
         for one in [fonds] if fonds else [lag.fonds for lag in house.publishing.lags()]:
             with progress(f"检查 {one}", "checking") as advance:
-                sound = fsck(house.desk.db, one, lambda epoch, one=one: log_signer(house.desk.keys, one, epoch).vkey, advance)
+                sound = fsck(house.desk.db, one, partial(_key_of, house, one), advance)
             say(
                 f"{one}：{sound.entries} 条、{sound.tiles} 个瓦片、{sound.checkpoints} 个检查点，全部相符。",
                 f"{one}: {sound.entries} entries, {sound.tiles} tiles and {sound.checkpoints} checkpoints agree.",
@@ -175,11 +176,19 @@ def admit(
         )
         house.publishing.publish(fonds)
         say(
-            f"已准入全宗 {fonds}，记为第 {ticket.index} 条。新的验证公钥：\n  {house.vkey(fonds)}",
+            f"已准入全宗 {fonds}，记为第 {ticket.index} 条。新的验证公钥：\n  {_vkey(house, fonds)}",
             "Admitted and on record. Hand the new verifier key to whoever checks the log.",
         )
     finally:
         house.close()
 
 
-__all__ = ["app", "complain"]
+def _key_of(house: House, fonds: str, epoch: int) -> str:
+    return log_signer(house.desk.keys, fonds, epoch).vkey
+
+
+def _vkey(house: House, fonds: str) -> str:
+    """The key of the log in its present life."""
+    with house.desk.db.read() as conn:
+        head = head_of(conn, fonds)
+    return _key_of(house, fonds, 1 if head is None else head.epoch)

@@ -47,9 +47,17 @@ def _three(prefix: str, *names: str) -> tuple[Administrator, ...]:
 
 
 def _beside(root: str, section: str, start: int, *names: str) -> tuple[Colleague, ...]:
-    roles = (("principal", root), ("inspector", root), ("legal", root), ("archivist", root), ("collaborator", section), ("external_supervisor", root))
+    roles = (
+        ("principal", root),
+        ("inspector", root),
+        ("legal", root),
+        ("archivist", root),
+        ("collaborator", section),
+        ("external_supervisor", root),
+    )
     return tuple(
-        Colleague(Staff(f"S{start + number}", name), role, (unit,)) for number, ((role, unit), name) in enumerate(zip(roles, names, strict=True))
+        Colleague(Staff(f"S{start + number}", name), role, (unit,))
+        for number, ((role, unit), name) in enumerate(zip(roles, names, strict=True))
     )
 
 

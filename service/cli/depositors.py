@@ -63,7 +63,9 @@ class OverHttp:
             key = ClientKey.load(key_file.read_bytes())
             self._client = ArchiveClient(url, client=client, key=key)
         except (OSError, ValueError) as wrong:
-            raise CommandFailed(f"业务系统的地址、名称或私钥不可用：{wrong}", "Address, name or private key of the case system.", status=2) from None
+            raise CommandFailed(
+                f"业务系统的地址、名称或私钥不可用：{wrong}", "Address, name or private key of the case system.", status=2
+            ) from None
 
     def deposit_many(self, records: Records) -> Iterator[tuple[int, Answer]]:
         """Answer each record as its line is answered."""

@@ -40,7 +40,7 @@ class Door:
     def sign_in(self, fonds: str, login: str, password: str, totp: str | None = None) -> dict[str, Any]:
         """Open a session and use it from now on; returns what the service says of it (`must_change_secret`, `must_enrol_factor`, …)."""
         body = {"fonds": fonds, "login": login, "password": password} | ({} if totp is None else {"totp": totp})
-        session = self.post("/v1/sessions", body)
+        session: dict[str, Any] = self.post("/v1/sessions", body)
         self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
         return session
 

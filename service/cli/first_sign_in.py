@@ -15,7 +15,7 @@ def first_sign_in(
     login: Annotated[str, typer.Option(prompt="登录名 login", help="登录名 / login")],
     url: Annotated[str, typer.Option(help="服务地址 / address of the service")] = "http://127.0.0.1:8700",
 ) -> None:
-    """首次登录：修改初始口令，并（管理员和审批人）绑定动态验证码。 First sign-in: choose a secret and enrol a second factor where needed."""
+    """首次登录：修改初始口令，并（管理员和审批人）绑定动态验证码。 First sign-in: choose a secret, enrol a factor."""
     with Door(url) as door:
         first = typer.prompt("初始口令 first secret", hide_input=True, err=True)
         session = door.sign_in(fonds, login, first)

@@ -11,7 +11,6 @@ from foundation.database import Database
 from foundation.errors import WrongDatabase
 from office.errors import AlreadyFounded
 from office.founding import ADMINISTRATORS, Administrator, FirstOffice, NewFonds, found_office, is_founded
-from office.staff_desk import StaffDesk
 from service.cli.terminal import CommandFailed, installation, say, show_secrets
 from service.house import House
 from service.migrations import run as migrations
@@ -32,10 +31,14 @@ Person = Annotated[str, typer.Option(help="工号,姓名,登录名 / staff numbe
 def init(
     fonds: Code,
     title_zh: TitleZh,
-    sysadmin: Annotated[str, typer.Option(prompt="系统管理员 工号,姓名,登录名", help="系统管理员 / system administrator: 工号,姓名,登录名")],
+    sysadmin: Annotated[
+        str, typer.Option(prompt="系统管理员 工号,姓名,登录名", help="系统管理员 / system administrator: 工号,姓名,登录名")
+    ],
     secadmin: Annotated[str, typer.Option(prompt="安全保密管理员 工号,姓名,登录名", help="安全保密管理员 / security administrator")],
     auditadmin: Annotated[str, typer.Option(prompt="安全审计员 工号,姓名,登录名", help="安全审计员 / security auditor")],
-    name: Annotated[str, typer.Option(help="档案库名，写入每份日志，不可更改 / the archive's name, part of every log, final")] = "petition-archive",
+    name: Annotated[
+        str, typer.Option(help="档案库名，写入每份日志，不可更改 / the archive's name, part of every log, final")
+    ] = "petition-archive",
     title_en: TitleEn = "",
     unit_code: UnitCode = "",
 ) -> None:
@@ -100,7 +103,7 @@ def migrate(
     say(f"数据库结构为最新：{migrations.head()}", f"The schema is current: {migrations.head()}")
 
 
-def found(settings: Settings, name: str) -> str:
+def found(settings: Settings, name: str, *, quiet: bool = False) -> str:
     """Found the archive itself; AlreadyFounded when the database holds one. Makes the credential file where settings name one not there."""
     from service.founding import found_archive
 
@@ -117,6 +120,8 @@ def found(settings: Settings, name: str) -> str:
         credential.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         Credential.make(credential)
     archive_id = found_archive(settings, name, migrate=settings.database.startswith("sqlite"))
+    if quiet:
+        return archive_id
     say(
         f"档案库已建立：{name}（{archive_id}）。密钥环 {settings.ring_file} 须与数据库分开备份：没有它，什么都打不开。",
         f"The archive {name} is founded. Back up the key ring {settings.ring_file} apart from the database: without it nothing opens.",
@@ -140,8 +145,7 @@ def _refuse_founded(settings: Settings) -> None:
 
 
 def _found_fonds(house: House, new: NewFonds, first: FirstOffice) -> None:
-    staff = StaffDesk(house.desk, house.auth.passwords, house.auth.policy_of)
-    founded = found_office(staff, new, first)
+    founded = found_office(house.staff, new, first)
     house.publishing.publish(new.code)
     say(f"全宗 {new.code}（{new.title_zh}）已设立。", f"The fonds {new.code} is founded.")
     show_secrets([(_THREE[role], founded.secrets[role]) for role in ADMINISTRATORS])

@@ -7,17 +7,15 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from foundation.clock import SystemClock, office_day
 from policies.rulebook.load import base
 from policies.validation import validate
 from service.cli.signing_in import acting
-from service.cli.terminal import CommandFailed, installation, out, progress, say
+from service.cli.terminal import CommandFailed, columns, installation, progress, say
 from service.importing.mapping import Mapping, load
 from service.importing.report import Progress, Summary
 from service.importing.run import Options, dry_run, import_file
@@ -39,7 +37,9 @@ def import_table(
     client_key: Annotated[Path | None, typer.Option(help="与 --url 同用：业务系统私钥 PEM / with --url: its private key")] = None,
     *,
     dry: Annotated[bool, typer.Option("--dry-run", help="只检查，不存入 / check every row, deposit nothing")] = False,
-    with_cells: Annotated[bool, typer.Option("--with-cells", help="出错文件中写入单元格原文（含个人信息） / error rows hold raw cells")] = False,
+    with_cells: Annotated[
+        bool, typer.Option("--with-cells", help="出错文件中写入单元格原文（含个人信息） / error rows hold raw cells")
+    ] = False,
 ) -> None:
     """导入单位自己的台账；中断后用同一命令续传，不会重复。 Import an office's own table; after a kill run the same command again.
 
@@ -84,7 +84,16 @@ def generate_cases(
 
 
 def _deposit(
-    file: Path, mapping: Mapping | None, digest: str, options: Options, *, fonds: str, login: str, url: str, client: str, client_key: Path | None
+    file: Path,
+    mapping: Mapping | None,
+    digest: str,
+    options: Options,
+    *,
+    fonds: str,
+    login: str,
+    url: str,
+    client: str,
+    client_key: Path | None,
 ) -> Summary:
     run = partial(import_file, file, mapping, mapping_digest=digest, options=options)
     if url:
@@ -107,11 +116,11 @@ def _show(advance: Callable[[int, int], None], at: Progress) -> None:
 
 
 def _tell(summary: Summary) -> None:
-    head = "试运行，未存入任何内容" if summary.dry_run else "导入结束"
+    zh, en = ("试运行，未存入任何内容", "Dry run, nothing deposited") if summary.dry_run else ("导入结束", "Import done")
     say(
-        f"{head}：{summary.rows} 行，新存入 {summary.created}，已存在 {summary.same}，此前已答复 {summary.resumed}，拒收 {summary.refused}。",
-        f"{'Dry run, nothing deposited' if summary.dry_run else 'Import done'}: {summary.rows} rows, {summary.created} new, {summary.same} there"
-        f" already, {summary.resumed} answered in an earlier run, {summary.refused} refused.",
+        f"{zh}：{summary.rows} 行，新存入 {summary.created}，已存在 {summary.same}，此前已答复 {summary.resumed}，拒收 {summary.refused}。",
+        f"{en}: {summary.rows} rows, {summary.created} new, {summary.same} there already,"
+        f" {summary.resumed} answered in an earlier run, {summary.refused} refused.",
     )
     _counts("拒收原因 reasons", [(f"{rule}  {path}", count) for (rule, path), count in summary.reasons.most_common(_MOST_REASONS)])
     _counts("清洗 cleaned cells", list(summary.cleaned.most_common()))
@@ -121,10 +130,6 @@ def _tell(summary: Summary) -> None:
         say(f"文件未能读完：{summary.stopped.text_zh}", summary.stopped.text_en)
 
 
-def _counts(title: str, rows: list[tuple[str, Any]]) -> None:
-    if not rows:
-        return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=False)
-    for what, count in rows:
-        table.add_row(str(count), escape(what))
-    out.print(table)
+def _counts(title: str, rows: list[tuple[str, int]]) -> None:
+    if rows:
+        columns(("", title), [(str(count), what) for what, count in rows])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from foundation.clock import from_ms, iso
 from office.keys import ROTATED, rotate_keys
 from service.cli.signing_in import acting
-from service.cli.terminal import CommandFailed, installation, out, progress, say
+from service.cli.terminal import CommandFailed, columns, installation, progress, say
 from service.wiring import unlock_of
 from vault.keyring import KeyRing
 
@@ -24,22 +23,19 @@ def list_keys(fonds: Annotated[str, typer.Option("--fonds", help="全宗号；�
     """密钥环中有哪些密钥，不含密钥本身。 Which keys the ring holds; never the keys. 可在服务运行时使用。"""
     settings = installation()
     ring = KeyRing.load(settings.ring_file, unlock_of(settings))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("全宗 fonds", "密钥 key", "套件 suite", "状态 state", "停用时间 retired"):
-        table.add_column(heading)
-    for code in [fonds] if fonds else ring.fonds():
-        for info in ring.keys(code):
-            table.add_row(code, info.id, info.suite, info.state, "" if info.retired_ms is None else iso(from_ms(info.retired_ms)))
-    out.print(table)
+    rows = [
+        (code, info.id, info.suite, info.state, "" if info.retired_ms is None else iso(from_ms(info.retired_ms)))
+        for code in ([fonds] if fonds else ring.fonds())
+        for info in ring.keys(code)
+    ]
+    columns(("全宗 fonds", "密钥 key", "套件 suite", "状态 state", "停用时间 retired"), rows)
 
 
 @app.command("rotate")
 def rotate(
     fonds: Annotated[str, typer.Option("--fonds", help="全宗号 / code of the fonds")],
     login: Annotated[str, typer.Option(help="系统管理员的登录名 / login of a system administrator")],
-    what: Annotated[
-        str, typer.Option(help="wrapping 案卷密钥的包装, details 日志附存内容, digests 回执摘要, blind 精确检索")
-    ] = "wrapping",
+    what: Annotated[str, typer.Option(help="wrapping 案卷密钥的包装, details 日志附存内容, digests 回执摘要, blind 精确检索")] = "wrapping",
 ) -> None:
     """换用新一代密钥；旧密钥包装的案卷密钥逐批改用新密钥，不打开任何字段。 Begin a new generation of keys.
 
@@ -50,9 +46,9 @@ def rotate(
     """
     if what not in ROTATED:
         raise CommandFailed(f"--what 须为 {', '.join(ROTATED)} 之一。", f"--what is one of {', '.join(ROTATED)}.", status=2)
-    with acting(installation(), fonds=fonds, login=login, role="sysadmin") as (house, caller):
-        with progress("改换包装", "wrapping anew") as advance:
-            done = rotate_keys(house.desk, caller, what, progress=advance)
+    signed_in = acting(installation(), fonds=fonds, login=login, role="sysadmin")
+    with signed_in as (house, caller), progress("改换包装", "wrapping anew") as advance:
+        done = rotate_keys(house.desk, caller, what, progress=advance)
     say(
         f"新密钥 {len(done.key_ids)} 个：{', '.join(done.key_ids) or '无'}；改换包装 {done.moved} 个。",
         f"{len(done.key_ids)} new keys, {done.moved} wraps moved. Back up the key ring now.",

@@ -7,15 +7,13 @@ import threading
 from typing import Annotated
 
 import typer
-import uvicorn
 
+from service import logs
 from service.cli.terminal import CommandFailed, installation, say
 from service.house import House
 from service.wiring import open_archive
 
 _STARTING_SECONDS = 30.0
-# Requests under way when the service is told to stop get this long to finish; what was accepted is committed in any case.
-_STOPPING_SECONDS = 20
 
 
 def serve(
@@ -28,24 +26,27 @@ def serve(
 
     One process. On SQLite a second one is refused; use PostgreSQL for several. TLS ends in front of it, see docs/operations.md.
     """
+    from service.http.serving import serve as serve_house
+
     settings = installation()
+    logs.configure(settings.log_level)
     house = open_archive(settings)
     try:
-        server = uvicorn.Server(_config(house, host or settings.host, settings.port if port is None else port))
-        server.run()
-        if not server.started:
-            raise CommandFailed("服务未能启动：端口可能已被占用。", "The service did not start: the port may be in use.")
+        serve_house(house, host=host or settings.host, port=settings.port if port is None else port)
     finally:
         house.close()
 
 
 class Running:
-    """The service on its own thread over a socket that is bound already, so that its address is known before it starts."""
+    """The service on a thread of its own over a socket that is bound already, so that its address is known before it starts."""
 
     def __init__(self, house: House, listening: socket.socket) -> None:
-        """Start, and return once requests are answered. CommandFailed when it does not come up."""
+        """Start, and return once requests are answered; CommandFailed when it does not come up. Takes the house over."""
+        from service.http.serving import server_of
+
+        host, port = listening.getsockname()[:2]
         self._house = house
-        self._server = uvicorn.Server(_config(house, *listening.getsockname()[:2]))
+        self._server = server_of(house, host=host, port=port)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [listening]}, name="service", daemon=True)
         self._thread.start()
         waiting = threading.Event()
@@ -58,7 +59,7 @@ class Running:
             raise CommandFailed("服务未能启动。", "The service did not start.")
 
     def wait(self) -> None:
-        """Serve until the process is interrupted."""
+        """Serve until the process is interrupted (KeyboardInterrupt)."""
         while self._thread.is_alive():
             self._thread.join(1.0)
 
@@ -75,10 +76,12 @@ def listen(host: str, port: int) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
+        bound.listen(128)
     except OSError:
         bound.close()
         raise CommandFailed(
-            f"{host}:{port} 已被占用；请先停止那里的程序，或用 --port 换一个端口。", "The port is in use; stop what is there, or give --port."
+            f"{host}:{port} 已被占用；请先停止那里的程序，或用 --port 换一个端口。",
+            "The port is in use; stop what is there, or give --port.",
         ) from None
     return bound
 
@@ -86,18 +89,3 @@ def listen(host: str, port: int) -> socket.socket:
 def announce(url: str) -> None:
     """Say where it is served."""
     say(f"服务地址：{url}（Ctrl+C 停止）", f"Serving on {url}; Ctrl+C stops it.")
-
-
-def _config(house: House, host: str, port: int) -> uvicorn.Config:
-    from service.http.app import make_app
-
-    return uvicorn.Config(
-        make_app(house),
-        host=host,
-        port=port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=_STOPPING_SECONDS,
-    )

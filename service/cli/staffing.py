@@ -15,7 +15,6 @@ from foundation.ids import new_id
 from office.accounts import FirstSecret, create_account
 from office.people import register_person
 from office.posts import create_post, hold_post
-from office.staff_desk import StaffDesk
 from office.units import create_unit
 from service.cli.demo_office import DemoOffice
 from service.house import House
@@ -52,7 +51,7 @@ def furnish(house: House, office: DemoOffice, root_unit: str, sysadmin: Settled,
 
     Returns (role, name, first secret) of everybody brought in.
     """
-    staff = StaffDesk(house.desk, house.auth.passwords, house.auth.policy_of)
+    staff = house.staff
     makes, fills = sysadmin.caller, secadmin.caller
     units = {office.first.unit_code: root_unit}
     for unit in office.shape.units:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from foundation.errors import ArchiveError, InvalidInput
 from office.accounts import FirstSecret
@@ -59,17 +59,23 @@ def installation() -> Settings:
         return read_settings()
     except ValueError as wrong:
         # Its text names settings and rules, never values (service.settings).
-        raise CommandFailed(f"设置有误：{wrong}", "The settings (environment variables ARCHIVE_…) are wrong, see above.", status=2) from None
+        raise CommandFailed(
+            f"设置有误：{wrong}", "The settings (environment variables ARCHIVE_…) are wrong, see above.", status=2
+        ) from None
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows in columns as wide as their widest cell: nothing is cut short, because a secret that lost its end is lost."""
+    lines = [tuple(headings), *(tuple(row) for row in rows)]
+    widths = [max(cell_len(line[place]) for line in lines) for place in range(len(headings))]
+    for number, line in enumerate(lines):
+        text = "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(line, widths, strict=True)).rstrip()
+        out.print(f"[bold]{escape(text)}[/bold]" if number == 0 else escape(text))
 
 
 def show_secrets(told: Sequence[tuple[str, FirstSecret]]) -> None:
     """First secrets, this once: (who, secret)."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("人员 who", "登录名 login", "初始口令 first secret"):
-        table.add_column(heading, no_wrap=True)
-    for who, secret in told:
-        table.add_row(escape(who), escape(secret.login), f"[bold]{escape(secret.secret)}[/bold]")
-    out.print(table)
+    columns(("人员 who", "登录名 login", "初始口令 first secret"), [(who, secret.login, secret.secret) for who, secret in told])
     say(
         "初始口令只在此显示一次，系统不保存明文。请当面交给本人；首次登录须修改，管理员和审批人还须绑定动态验证码。",
         "First secrets are shown this once and stored nowhere. Hand each over in person; it must be changed at the first sign-in, and"

@@ -23,6 +23,8 @@ from service.http.problems import answer
 from service.logs import code_of, log
 
 UNMATCHED: Final = "unmatched"
+# Where the routes leave an error that was answered 500 or 503, for the log.
+FAILURE: Final = "failure"
 GONE: Final = 499  # the client went away before its request was whole; nobody is there to be answered
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -86,7 +88,7 @@ class _Passage:
                 raise
             await answer(known(raised), self.request_id)(self.scope, receive, out)
         finally:
-            self.note(time.monotonic() - began, error)
+            self.note(time.monotonic() - began, error or self.scope["state"].get(FAILURE))
 
     def dress(self, headers: MutableHeaders) -> None:
         headers["Request-Id"] = self.request_id

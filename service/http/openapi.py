@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -10,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from acts.errors import Refused
 from foundation.errors import ArchiveError
@@ -84,13 +86,21 @@ def document(app: FastAPI, rulebook: Rulebook) -> dict[str, Any]:
     made = get_openapi(title=TITLE, version="1", openapi_version="3.1.0", description=DESCRIPTION, routes=app.routes)
     schemas = made.setdefault("components", {}).setdefault("schemas", {})
     schemas["CaseDeposit"] = {name: value for name, value in json_schema(rulebook).items() if name != "$schema"}
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            for method in route.methods or ():
-                _finish(made["paths"][route.path_format][method.lower()], route, schemas)
+    for route in _operations(app.routes):
+        for method in route.methods or ():
+            _finish(made["paths"][route.path_format][method.lower()], route, schemas)
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return made
+
+
+def _operations(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if isinstance(included, APIRouter):
+            yield from _operations(included.routes)
+        elif isinstance(route, APIRoute):
+            yield route
 
 
 def _finish(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
@@ -99,10 +109,6 @@ def _finish(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any])
         if MEDIA_TYPE in content and "application/json" in content:
             # FastAPI documents a model under JSON; a problem has its own media type.
             content[MEDIA_TYPE] = content.pop("application/json")
-    if "422" in operation["responses"] and "$ref" in json.dumps(operation["responses"]["422"]).replace("ProblemAnswer", ""):
-        operation["responses"]["422"] = json.loads(
-            json.dumps(operation["responses"]["422"]).replace("HTTPValidationError", "ProblemAnswer")
-        )
     model = next((model for model in map(_model_of, route.dependant.dependencies) if model is not None), None)
     if model is not None:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")

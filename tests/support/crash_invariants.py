@@ -76,7 +76,7 @@ def cases_are_whole(world: World, entries: Mapping[str, Entry], seen: set[tuple[
 
 def _by_case(conn: Connection, table: Table) -> Counter[str]:
     query = select(table.c.case_id, func.count()).where(table.c.fonds == FONDS).group_by(table.c.case_id)
-    return Counter(dict(conn.execute(query).tuples().all()))
+    return Counter({case_id: number for case_id, number in conn.execute(query)})
 
 
 def _opens(conn: Connection, world: World, row: Row[Any]) -> None:
@@ -139,9 +139,7 @@ def uses_are_counted(world: World, entries: Mapping[str, Entry]) -> None:
     opened = Counter(row.grant_id for row in sessions)
     # The outcome repeats what its intent says: only intents are counted.
     counted = Counter(
-        entry.members["grant"]
-        for entry in entries.values()
-        if entry.kind == "access.intent" and entry.members["data"]["counted"]
+        entry.members["grant"] for entry in entries.values() if entry.kind == "access.intent" and entry.members["data"]["counted"]
     )
     for grant_id, row in given.items():
         assert row.uses == opened[grant_id] == counted[grant_id], (grant_id, row.uses, opened[grant_id], counted[grant_id])

@@ -66,7 +66,8 @@ class Oracle:
             self._acknowledged += self._heard
             self._heard.clear()
             self._retry(world)
-            self._whole(world)
+            if everything:
+                self._whole(world)
             self._log(world, publishing)
             with world.desk.db.read() as conn:
                 last = conn.scalar(select(func.max(log_entries.c.time_ms)).where(log_entries.c.fonds == FONDS))

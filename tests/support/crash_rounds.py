@@ -9,7 +9,9 @@ import random
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
@@ -158,6 +160,20 @@ class Rounds:
         self._look(lines, f"after {seconds:.3f} s", admit=False)
         self.kills.append("any moment")
 
+    def server_dies(self, seconds: float, die: Callable[[], None], rise: Callable[[], None]) -> None:
+        """A life whose database server dies under it after some seconds of work; what it was told before still holds after."""
+        order = {**self._order("uow.begun"), "everything": False}
+        with ThreadPoolExecutor(1) as beside:
+            living = beside.submit(self.workers.live, order)
+            time.sleep(seconds)
+            die()
+            lines = living.result()
+        rise()
+        lost = [line for line in lines if line["act"] == "failed"]
+        assert lost, "the server's death went unnoticed"
+        self._hold([line for line in lines if line["act"] != "failed"], f"server dead after {seconds:.3f} s", admit=False)
+        self.kills.append("the server")
+
     def finish(self) -> None:
         """Look once more, at everything that was ever acknowledged."""
         self.oracle.look([], self._at, everything=True)
@@ -182,6 +198,10 @@ class Rounds:
         failed = [line for line in lines if line["act"] == "failed"]
         assert not failed, f"{about}: {failed[0]['work']}: {failed[0]['error']}"
         assert lines[-1]["status"] == -SIGKILL, f"{about}: {lines[-1]}"
+        self._hold(lines, how, admit=admit)
+
+    def _hold(self, lines: list[dict[str, Any]], how: str, *, admit: bool) -> None:
+        about = f"seed {self.seed}, life {self._lives}, {how}"
         try:
             self._at = self.oracle.look(lines, self._at, admit=admit)
         except Exception as error:

@@ -53,6 +53,7 @@ from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.uow import Unit
 from policies.level import Level
+from service.cli.log_copy import copy_log
 from vault.rotation import rotate_keks
 
 # Reached inside a transaction of the act: the shared steps that follow in it are the act's too.
@@ -304,10 +305,11 @@ class Life:
         return self.desk.uow.bookkeep(FONDS, fn)
 
     def leave(self, _chance: random.Random) -> None:
-        folder = self.archive.folder / "copy"
+        folder, taken = self.archive.folder / "copy", self.archive.folder / "taken"
         self.publishing.publish(FONDS)
         made = export(self.desk.db, FONDS, folder)
         say(act="exported", size=made.size)
+        copy_log(lambda name: (folder / name).read_bytes(), taken)
         time.sleep(0.05)
 
     def admit(self) -> None:
@@ -349,7 +351,8 @@ def live(order: dict[str, Any]) -> None:
     archive = CrashArchive(order["url"], Path(order["folder"]))
     if order.get("step"):
         steps.install_hook(Trap(order["step"], order["nth"]))
-    shutil.rmtree(archive.folder / "copy", ignore_errors=True)
+    for copy in ("copy", "taken"):
+        shutil.rmtree(archive.folder / copy, ignore_errors=True)
     with archive.opened(order["at"]) as world:
         say(act="began", pid=os.getpid())
         Life(order, archive, world).run()

@@ -38,9 +38,10 @@ from foundation.clock import MovableClock
 from foundation.ids import new_id
 from foundation.uow import Unit
 from fresh_databases import DatabaseUrls
+from office.founding import NewFonds, found_fonds
 from petition_records import typical
 from service import logs
-from service.founding import NewFonds, found_archive
+from service.founding import found_archive
 from service.house import House
 from service.http.serving import server_of
 from service.wiring import Settings, auth_policy, open_archive
@@ -237,12 +238,14 @@ def small_archive(urls: DatabaseUrls, folder: Path, clock: MovableClock | None =
     """Found, furnish, open and serve an archive; closed, and its port with it, when the block ends."""
     settings = settings_for(urls, folder, **changes)
     fonds = [NewFonds(FONDS, "示例市信访局", "Example city"), NewFonds(OTHER_FONDS, "示例县信访局", "Example county")]
-    found_archive(settings, "archive.example", fonds, migrate=False)
+    found_archive(settings, "archive.example", migrate=False)
     clock = clock or MovableClock(START)
     output = StringIO()
     logs.configure("info", output)
     house = open_archive(settings, clock=clock)
     try:
+        for one in fonds:
+            found_fonds(house.desk, one)
         with served(house) as url:
             archive = SmallArchive(house, clock, url, settings, output)
             _furnish(archive)

@@ -1,0 +1,216 @@
+"""`demo`: an archive out of nothing, with people in every post and cases in every state, served on this machine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.markup import escape
+
+from office.clients import register_client
+from office.founding import ADMINISTRATORS, found_office
+from petition_archive_client.assertion import ClientKey
+from petition_archive_client.client import ArchiveClient
+from service import logs
+from service.cli.demo_office import OFFICES, DemoOffice
+from service.cli.founding import found
+from service.cli.serving import Running, announce, listen
+from service.cli.staffing import furnish, settle
+from service.cli.terminal import CommandFailed, columns, out, progress, say
+from service.generator.cases import generate
+from service.house import House
+from service.wiring import Settings, open_archive
+
+HOST = "127.0.0.1"
+NAME = "demo.petition-archive"
+# Says that a folder was made by this command, so that --fresh never deletes anything else.
+_MARK = "demonstration.json"
+
+
+def demo(
+    home: Annotated[Path, typer.Option(help="数据目录 / folder of everything")] = Path("var"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="端口 / port")] = 8700,
+    cases: Annotated[int, typer.Option(min=10, max=100_000, help="生成多少件案卷 / how many cases")] = 500,
+    seed: Annotated[int, typer.Option(help="案卷的种子 / seed of the cases")] = 2026,
+    *,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="删除上次的演示库，重新建立 / delete the last demonstration and make a new one")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="建好即退出，不提供服务 / make it and end, without serving")] = False,
+) -> None:
+    """演示库：三个全宗、机构和人员、500 件虚构案卷，在 127.0.0.1:8700 提供服务。 A demonstration archive, made from nothing and served.
+
+    所有口令每次随机产生，只显示一次。再次运行沿用 ./var；--fresh 重新建立。密钥环与数据库同放在 ./var，仅供演示。
+
+    Secrets are random and shown once. A second run goes on with ./var; --fresh makes it anew. The key ring lies beside the database
+    here, which is for demonstrations only.
+    """
+    logs.configure("error")
+    signal.signal(signal.SIGTERM, _ended)
+    _prepare(home, fresh=fresh)
+    with listen(HOST, port) as listening:
+        url = f"http://{HOST}:{listening.getsockname()[1]}"
+        settings = _settings(home, url)
+        mark = _read_mark(home)
+        if mark is None:
+            _make(settings, home, cases, seed, url, listening, once=once)
+            return
+        say(f"沿用上次建立的演示库 {home}（--fresh 重新建立）。口令当时已显示过，不再显示。", f"Going on with the demonstration in {home}.")
+        _people([tuple(map(str, row)) for row in mark["people"]], [])
+        running = Running(open_archive(settings), listening)
+        _serve(running, url, home, once=once)
+
+
+def _prepare(home: Path, *, fresh: bool) -> None:
+    marked = (home / _MARK).is_file()
+    if home.exists() and any(home.iterdir()) and not marked:
+        raise CommandFailed(
+            f"{home} 不是演示库，不会改动它；请用 --home 指定别的目录。",
+            "That folder is no demonstration; it is left alone. Give --home.",
+            status=2,
+        )
+    if marked and (fresh or _read_mark(home) is None):
+        say(f"删除{'上次' if fresh else '未建完'}的演示库 {home}。", "Deleting the demonstration that was there.")
+        _must_be_idle(home)
+        shutil.rmtree(home)
+    if not marked or not home.exists():
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (home / _MARK).write_text(json.dumps({"complete": False}), encoding="utf-8")
+
+
+def _must_be_idle(home: Path) -> None:
+    from foundation.database import Database
+
+    if not (home / "archive.sqlite").exists():
+        return
+    db = Database(f"sqlite:///{home / 'archive.sqlite'}", pool_size=1)
+    try:
+        db.own()  # WrongDatabase while a service uses it
+    finally:
+        db.close()
+
+
+def _settings(home: Path, url: str) -> Settings:
+    return Settings(home=home, key_ring_credential=home / "keys" / "credential", public_url=url, publish_seconds=1.0)
+
+
+def _read_mark(home: Path) -> dict[str, Any] | None:
+    """What the finished demonstration noted (never a secret), or None when it was not finished."""
+    try:
+        mark: dict[str, Any] = json.loads((home / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return mark if mark.get("complete") else None
+
+
+def _make(settings: Settings, home: Path, cases: int, seed: int, url: str, listening: Any, *, once: bool) -> None:
+    found(settings, NAME)
+    house = open_archive(settings)
+    running = Running(house, listening)
+    try:
+        people: list[tuple[str, ...]] = []
+        secrets: list[tuple[str, str]] = []
+        clients = []
+        for office in OFFICES:
+            say(f"设立全宗 {office.fonds.code} {office.fonds.title_zh} …", f"Founding {office.fonds.code}, {office.fonds.title_en} …")
+            key = ClientKey.generate()
+            clients.append((office, key, _staff(house, office, key, people, secrets)))
+        for number, (office, key, client) in enumerate(clients):
+            _deposit(url, office, key, client, cases * office.share // 100, seed + number)
+            pem = home / f"{office.fonds.code}-client.pem"
+            pem.touch(mode=0o600)
+            pem.write_bytes(key.pem())
+    except BaseException:
+        running.stop()
+        raise
+    mark = {"complete": True, "people": people, "clients": {office.fonds.code: client for office, _, client in clients}}
+    (home / _MARK).write_text(json.dumps(mark, ensure_ascii=False), encoding="utf-8")
+    _people(people, secrets)
+    _serve(running, url, home, once=once)
+
+
+def _staff(house: House, office: DemoOffice, key: ClientKey, people: list[tuple[str, ...]], secrets: list[tuple[str, str]]) -> str:
+    """Found the fonds and bring everybody in; note who they are and their secrets, and return the case system's name."""
+    code = office.fonds.code
+    founded = found_office(house.staff, office.fonds, office.first)
+    three = {role: settle(house, code, founded.secrets[role]) for role in ADMINISTRATORS}
+    roles = house.desk.rulebook(code).roles.by_code
+    for one in office.first.administrators:
+        settled = three[one.role]
+        people.append((code, roles[one.role].zh, one.display_name, settled.login))
+        secrets.append((settled.secret, settled.factor))
+    for role, name, told in furnish(house, office, founded.unit_id, three["sysadmin"], three["secadmin"]):
+        people.append((code, roles[role].zh, name, told.login))
+        secrets.append((told.secret, ""))
+    client = register_client(
+        house.staff,
+        three["sysadmin"].caller,
+        source_system=office.shape.source_system,
+        title=f"{office.fonds.title_zh}业务系统",
+        public_jwk=key.public_jwk(),
+    )
+    return client.name
+
+
+def _deposit(url: str, office: DemoOffice, key: ClientKey, client: str, number: int, seed: int) -> None:
+    """Deposit generated cases as the fonds' case system does: over HTTP, with its own key."""
+    with ArchiveClient(url, client=client, key=key) as door, progress(f"归档 {office.fonds.code}", "depositing") as advance:
+        done = 0
+        for answer in door.deposit_many(generate(number, seed, office=office.shape)):
+            if answer.receipt is None:
+                raise CommandFailed(f"第 {answer.line} 件未被接收：{answer.problem}", f"Case {answer.line} was not accepted.")
+            done += 1
+            advance(done, number)
+    say(f"{office.fonds.code}：已归档 {done} 件，每件都有回执。", f"{office.fonds.code}: {done} cases deposited, a receipt for each.")
+
+
+def _people(people: list[tuple[str, ...]], secrets: list[tuple[str, str]]) -> None:
+    say("人员 / who can sign in:")
+    headings = ("全宗 fonds", "登录名 login", *(("口令 secret",) if secrets else ()), "角色 role", "姓名 name")
+    told: list[tuple[str, ...]] = [(secret,) for secret, _ in secrets] or [()] * len(people)
+    columns(headings, [(fonds, login, *secret, role, name) for (fonds, role, name, login), secret in zip(people, told, strict=True)])
+    factors = [(row[0], row[3], factor) for row, (_, factor) in zip(people, secrets, strict=False) if factor]
+    if factors:
+        say("\n三员的验证器密钥（加入任一验证器应用） / authenticator keys of the administrators, for any authenticator app:")
+        columns(("全宗 fonds", "登录名 login", "密钥 key"), factors)
+    if secrets:
+        say(
+            "口令只显示这一次。三员已完成首次登录（口令如上，验证码由“验证器密钥”产生）；其他人首次登录须先改口令，审批人还须绑定验证码。",
+            "Shown this once. The administrators have signed in already, with the secrets above and codes from their authenticator keys;"
+            " everybody else changes the first secret at the first sign-in, and approvers enrol a factor.",
+        )
+
+
+def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
+    fonds, login = OFFICES[1].fonds.code, OFFICES[1].shape.units[0].handlers[0].staff_id.lower()
+    with_home = f"ARCHIVE_HOME={home} ARCHIVE_KEY_RING_CREDENTIAL={home}/keys/credential"
+    say("\n可以试试 / what to try:")
+    for zh, command in (
+        ("讲一遍全过程 the whole story", "petition-archive tour"),
+        ("承办人首次登录 a handler's first sign-in", f"petition-archive first-sign-in --fonds {fonds} --login {login} --url {url}"),
+        ("接口说明 the API", f"curl {url}/v1/openapi.json"),
+        ("日志现状与公钥 the log, and its keys", f"{with_home} petition-archive audit status"),
+        (
+            "由安全审计员导出日志 export the log as security auditor",
+            f"petition-archive audit export ./export --fonds {fonds} --url {url} --login {OFFICES[1].first.administrators[2].login}",
+        ),
+        ("离线校验 check it offline", "petition-archive audit verify ./export --key <audit status 显示的公钥>"),
+    ):
+        out.print(f"  {escape(zh)}\n    [bold]{escape(command)}[/bold]")
+    try:
+        if not once:
+            announce(url)
+            running.wait()
+    except KeyboardInterrupt:
+        say("正在停止 …", "Stopping …")
+    finally:
+        running.stop()
+
+
+def _ended(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
