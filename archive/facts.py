@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 
 from archive.tables import case_units, case_versions, cases
 from archive.walls import wall_facts
 from auth.units import paths, unit_of_code
 from policies.facts import CaseFacts
 from vault.keyring import KeyRing
+
+
+_HEADS = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id.in_(bindparam("ids", expanding=True)))
+_COOPERATING = select(case_units.c.case_id, case_units.c.unit_code).where(
+    case_units.c.fonds == bindparam("of"), case_units.c.case_id.in_(bindparam("ids", expanding=True))
+)
 
 
 def case_facts(conn: Connection, keys: KeyRing, fonds: str, wanted: Mapping[str, int | None]) -> dict[str, CaseFacts]:
@@ -21,8 +27,7 @@ def case_facts(conn: Connection, keys: KeyRing, fonds: str, wanted: Mapping[str,
     """
     if not wanted:
         return {}
-    ids = sorted(wanted)
-    heads = {row.case_id: row for row in conn.execute(select(cases).where(cases.c.fonds == fonds, cases.c.case_id.in_(ids)))}
+    heads = {row.case_id: row for row in conn.execute(_HEADS, {"of": fonds, "ids": sorted(wanted)})}
     return facts_of_heads(conn, keys, fonds, wanted, heads)
 
 
@@ -66,8 +71,7 @@ def keeping_path(conn: Connection, fonds: str, code: str) -> tuple[str, ...]:
 
 def _cooperating(conn: Connection, fonds: str, heads: Mapping[str, Row[Any]]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    query = select(case_units.c.case_id, case_units.c.unit_code).where(case_units.c.fonds == fonds, case_units.c.case_id.in_(sorted(heads)))
-    for row in conn.execute(query):
+    for row in conn.execute(_COOPERATING, {"of": fonds, "ids": sorted(heads)}):
         found.setdefault(row.case_id, set()).add(row.unit_code)
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,6 @@ from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
 from foundation.steps import reach
 from foundation.uow import Ticket, Unit
-from policies.catalogue import Field
 from policies.decide import plan, table_of
 from policies.permit import Permit
 from vault.signer import keyed_digest
@@ -130,6 +129,7 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
         return ()
     rulebook = desk.rulebook(caller.fonds)
     shown = [rulebook.catalogue[path] for path in ROW if path in rulebook.catalogue.fields]
+    columns = [(one.name, COLUMN_OF[one.path], one.type) for one in shown if one.path in COLUMN_OF]
     with desk.db.read() as conn:
         heads = {row.case_id: row for row in store.heads(conn, caller.fonds, [case_id for case_id, _ in pairs])}
         facts = facts_of_heads(conn, desk.keys, caller.fonds, dict.fromkeys(heads), heads)
@@ -144,19 +144,19 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
         view = plans[case_id]
         if id(view) not in seen:
             seen[id(view)] = visible(view, shown)
-        values = {**older[pair].facts, "record_id": case_id} if pair in older else _own_values(heads[case_id], shown)
+        values = {**older[pair].facts, "record_id": case_id} if pair in older else _own_values(heads[case_id], columns)
         made.append(Row(case_id, version, pick(seen[id(view)], values, documents[pair], {})))
     return tuple(made)
 
 
-def _own_values(head: Head[Any], fields: Iterable[Field]) -> dict[str, Any]:
-    """What the head's columns hold of these fields, in the record's own form."""
+def _own_values(head: Head[Any], columns: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
+    """What a head's columns hold, in the record's own form; `columns` are (field name, column, type of the field)."""
+    row = head._mapping  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
     values: dict[str, Any] = {"record_id": head.case_id}
-    for field in fields:
-        column = COLUMN_OF.get(field.path)
-        stored = None if column is None else head._mapping[column]  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+    for name, column, kind in columns:
+        stored = row[column]
         if stored is not None:
-            values[field.name] = iso(from_ms(stored)) if field.type == "datetime" else bool(stored) if field.type == "bool" else stored
+            values[name] = iso(from_ms(stored)) if kind == "datetime" else bool(stored) if kind == "bool" else stored
     return values
 
 

@@ -16,10 +16,11 @@ from archive.preparing import SCHEMA_VERSION
 from archive.record_form import from_bytes
 from policies.level import Level
 from policies.permit import Permit
+from vault.container import Container
 from vault.errors import CannotOpen
 from vault.keyring import KeyRing, MaskRing
 from vault.sealed import Context
-from vault.sealing import open_fields, open_masks, sealed_places
+from vault.sealing import open_fields, open_masks
 from vault.store import wraps_of
 from vault.wraps import unwrap_data_key, unwrap_mask_key
 
@@ -51,6 +52,7 @@ def fields(conn: Connection, ring: KeyRing, permit: Permit, case_id: str, versio
     generation, blob = sealed
     wraps = wraps_of(conn, permit.fonds, {case_id}, "case")
     key = unwrap_data_key(ring, wraps[case_id, generation])
-    wanted = [place for place in sealed_places(blob) if permit.level(case_id, version, place[0]) is Level.CLEAR]
-    opened = open_fields(blob, key, Context(permit.fonds, case_id, version, SCHEMA_VERSION), wanted)
+    container = Container(blob)
+    wanted = [place for place in container.places if permit.level(case_id, version, place[0]) is Level.CLEAR]
+    opened = open_fields(container, key, Context(permit.fonds, case_id, version, SCHEMA_VERSION), wanted)
     return {place: None if content is None else from_bytes(content) for place, content in opened.items()}

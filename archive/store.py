@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, delete, select, tuple_, update
 
 from archive.preparing import Prepared
 from archive.record_form import ItemIds
@@ -146,30 +146,18 @@ def _known(fonds: str) -> Any:
 
 def head(conn: Connection, fonds: str, case_id: str, *, lock: bool = False) -> Row[Any] | None:
     """The head row of a case, held until the transaction ends where `lock`; None where there is none."""
-    query = select(cases).where(cases.c.fonds == fonds, cases.c.case_id == case_id)
-    return conn.execute(query.with_for_update() if lock else query).one_or_none()
+    return conn.execute(_HEAD_LOCKED if lock else _HEAD, {"of": fonds, "id": case_id}).one_or_none()
 
 
 def heads(conn: Connection, fonds: str, case_ids: Collection[str]) -> Sequence[Row[Any]]:
     """The head rows of some cases."""
-    return conn.execute(select(cases).where(cases.c.fonds == fonds, cases.c.case_id.in_(sorted(case_ids)))).all()
+    return conn.execute(_HEADS, {"of": fonds, "ids": sorted(case_ids)}).all()
 
 
 def versions_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], StoredVersion]:
     """The rows of facts of some (case id, version)."""
     if not wanted:
         return {}
-    query = (
-        select(case_versions, case_seals.c.seal_generation)
-        .join(
-            case_seals,
-            (case_seals.c.fonds == case_versions.c.fonds)
-            & (case_seals.c.case_id == case_versions.c.case_id)
-            & (case_seals.c.version == case_versions.c.version),
-        )
-        .where(_among(case_versions, fonds, wanted))
-        .order_by(case_seals.c.seal_generation)
-    )
     return {
         (row.case_id, row.version): StoredVersion(
             case_id=row.case_id,
@@ -182,32 +170,56 @@ def versions_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]
             rulebook_version=row.rulebook_version,
             made_at=iso(from_ms(row.made_ms)),
         )
-        for row in conn.execute(query)
+        for row in conn.execute(_VERSIONS, _pairs(fonds, wanted))
     }
 
 
 def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, bytes]]:
     """The sealed masks of some (case id, version) under their newest seal generation, with that generation."""
-    query = (
-        select(case_masks)
-        .where(_among(case_masks, fonds, wanted))
-        .order_by(case_masks.c.seal_generation)
-    )
-    return {(row.case_id, row.version): (row.seal_generation, bytes(row.masks)) for row in conn.execute(query)} if wanted else {}
-
-
-def _among(table: Table, fonds: str, wanted: Collection[tuple[str, int]]) -> ColumnElement[bool]:
-    # SQLite finds pairs of columns by no index; the list of case ids, said beside them, keeps it from reading the whole fonds.
-    of_cases = table.c.case_id.in_(sorted({case_id for case_id, _ in wanted}))
-    return and_(table.c.fonds == fonds, of_cases, tuple_(table.c.case_id, table.c.version).in_(sorted(wanted)))
+    if not wanted:
+        return {}
+    rows = conn.execute(_MASKS, _pairs(fonds, wanted))
+    return {(row.case_id, row.version): (row.seal_generation, bytes(row.masks)) for row in rows}
 
 
 def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> tuple[int, bytes] | None:
     """The sealed container of one version under its newest seal generation."""
-    row = conn.execute(
-        select(case_seals.c.seal_generation, case_seals.c.record)
-        .where(case_seals.c.fonds == fonds, case_seals.c.case_id == case_id, case_seals.c.version == version)
-        .order_by(case_seals.c.seal_generation.desc())
-        .limit(1)
-    ).one_or_none()
+    row = conn.execute(_SEAL, {"of": fonds, "id": case_id, "number": version}).one_or_none()
     return (row.seal_generation, bytes(row.record)) if row is not None else None
+
+
+def _pairs(fonds: str, wanted: Collection[tuple[str, int]]) -> dict[str, Any]:
+    return {"of": fonds, "ids": sorted({case_id for case_id, _ in wanted}), "pairs": sorted(wanted)}
+
+
+def _among(table: Table) -> ColumnElement[bool]:
+    # SQLite finds pairs of columns by no index; the list of case ids, said beside them, keeps it from reading the whole fonds.
+    return and_(
+        table.c.fonds == bindparam("of"),
+        table.c.case_id.in_(bindparam("ids", expanding=True)),
+        tuple_(table.c.case_id, table.c.version).in_(bindparam("pairs", expanding=True)),
+    )
+
+
+# Built once: putting a statement together costs SQLAlchemy more than running it costs the database.
+_HEAD = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id == bindparam("id"))
+_HEAD_LOCKED = _HEAD.with_for_update()
+_HEADS = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id.in_(bindparam("ids", expanding=True)))
+_VERSIONS = (
+    select(case_versions, case_seals.c.seal_generation)
+    .join(
+        case_seals,
+        (case_seals.c.fonds == case_versions.c.fonds)
+        & (case_seals.c.case_id == case_versions.c.case_id)
+        & (case_seals.c.version == case_versions.c.version),
+    )
+    .where(_among(case_versions))
+    .order_by(case_seals.c.seal_generation)
+)
+_MASKS = select(case_masks).where(_among(case_masks)).order_by(case_masks.c.seal_generation)
+_SEAL = (
+    select(case_seals.c.seal_generation, case_seals.c.record)
+    .where(case_seals.c.fonds == bindparam("of"), case_seals.c.case_id == bindparam("id"), case_seals.c.version == bindparam("number"))
+    .order_by(case_seals.c.seal_generation.desc())
+    .limit(1)
+)

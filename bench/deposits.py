@@ -6,22 +6,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from acts.desk import Caller
 from archive import preparing, store
 from archive.intake import deposit_many
 from archive.preparing import Prepared
 from archive.receipts import Receipt
 from bench.baselines import Baseline, Rows
+from bench.rounds import Stopwatch, Times, race
+from bench.world import FONDS, World
 from foundation.ids import new_id
 from foundation.uow import Unit
 from policies.checked import Checked
 from policies.masked_copy import mask_record
-from bench.rounds import Stopwatch, Times, race
-from bench.world import FONDS, World
 
 BATCH = 200
 Records = list[dict[str, Any]]
 WHOLE, PREPARATION, VALIDATION, MASKING, STORE = "archive", "preparation", "validation", "masking", "store step"
 PLAIN, PLAIN_RECORD, ENCRYPTED, ENCRYPTED_RECORD = "plain", "plain from record", "encrypted", "encrypted from record"
+
+BASELINES = {PLAIN: False, PLAIN_RECORD: False, ENCRYPTED: True, ENCRYPTED_RECORD: True}
+"""Name -> whether its sealed fields are encrypted."""
 
 
 def measure(world: World, folder: Path, records: Records, rounds: int, say: Callable[[str], None], urls: dict[str, str]) -> Times:
@@ -29,10 +33,9 @@ def measure(world: World, folder: Path, records: Records, rounds: int, say: Call
     catalogue = world.desk.rulebook(FONDS).catalogue
     size = len(records) // (rounds + 1) // BATCH * BATCH
     slices = [records[at : at + size] for at in range(0, size * (rounds + 1), size)]
-    kinds = {PLAIN: False, PLAIN_RECORD: False, ENCRYPTED: True, ENCRYPTED_RECORD: True}
     beside = {
         name: Baseline.make(name.replace(" ", "-"), folder, catalogue, encrypted=sealed, url=urls.get(name))
-        for name, sealed in kinds.items()
+        for name, sealed in BASELINES.items()
     }
     shared: dict[int, list[list[tuple[Checked, Prepared]]]] = {}
 
@@ -67,9 +70,7 @@ def prepare(world: World, records: Records) -> list[tuple[Checked, Prepared]]:
     with desk.db.read() as conn:
         resolved = preparing.resolve(conn, desk, FONDS, checked)
     account = caller.principal.account_id
-    return [
-        (one, preparing.prepare(desk, FONDS, one, known, account_id=account)) for one, known in zip(checked, resolved, strict=True)
-    ]
+    return [(one, preparing.prepare(desk, FONDS, one, known, account_id=account)) for one, known in zip(checked, resolved, strict=True)]
 
 
 def _batches(records: Records) -> list[Records]:
@@ -137,9 +138,8 @@ def _store_step(world: World, records: Records) -> float:
     for batch in _batches(records):
         # Under numbers of their own, for the archive takes a case number once.
         prepared = [one for _, one in prepare(world, [record | {"case_no": f"{record['case_no']}/s"} for record in batch])]
-        caller = world.system
 
-        def write(unit: Unit, ready: list[Prepared] = prepared) -> None:
+        def write(unit: Unit, ready: list[Prepared] = prepared, caller: Caller = world.system) -> None:
             numbers = {(one.source_system, one.case_no) for one in ready}
             assert not store.known_versions(unit.conn, FONDS, numbers)
             tickets = [

@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from acts.desk import Caller, Desk
+from archive import preparing, store
+from archive.intake import deposit_many
+from archive.receipts import Receipt
 from archive.requests.approvals import decide_request
 from archive.requests.filing import Form, file
 from audit.events import Actor, Event
@@ -24,6 +28,7 @@ from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post, posts_held
 from auth.principal import Principal
 from auth.units import found_unit
+from bench.baselines import Baseline, Rows
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.ids import new_id
@@ -50,6 +55,22 @@ class World:
     began: datetime
     persons: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # staff number -> (person, account, role)
     source: Principal | None = None
+    shelf: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Case ids and records of the cases that reading is measured on, in the order of their deposit."""
+
+    def shelf_of(self, handler: str) -> list[str]:
+        """The cases on the shelf that this handler may open on an ordinary form: not accusations, one petitioner who is a person."""
+        return [
+            case_id
+            for case_id, record in self.shelf
+            if record["case_handler_staff_id"] == handler
+            and record["case_leader_staff_id"] == _LEADER
+            and not record.get("involved_parties")
+            and len(record["petitioners"]) == 1
+            and record["petitioners"][0].get("id_type") == "resident_id"
+            and not record["petitioners"][0].get("confidentiality_requested")
+            and record["sensitivity_level"] == "personal"
+        ]
 
     @property
     def system(self) -> Caller:
@@ -110,6 +131,25 @@ def archive(folder: Path, url: str | None = None) -> Iterator[World]:
     finally:
         uow.close()
         db.close()
+
+
+def fill(world: World, beside: Baseline | None, records: list[dict[str, Any]], batch: int = 200) -> None:
+    """Deposit the records to be read, and store the same ones under the same case ids in a baseline."""
+    desk = world.desk
+    for at in range(0, len(records), batch):
+        part = records[at : at + batch]
+        answers = deposit_many(desk, world.system, part)
+        for record, answer in zip(part, answers, strict=True):
+            assert isinstance(answer, Receipt)
+            world.shelf.append((answer.case_id, record))
+        if beside is not None:
+            with desk.db.read() as conn:
+                ids = [case_id for case_id, _ in world.shelf[at : at + batch]]
+                heads = {row.case_id: dict(row._mapping) for row in store.heads(conn, FONDS, ids)}  # noqa: SLF001  SQLAlchemy's public name
+            rows: Rows = {name: [] for name in beside.models}
+            for case_id, record in zip(ids, part, strict=True):
+                beside.rows_of_record(rows, preparing.check(desk, FONDS, record), heads[case_id], case_id)
+            beside.store(rows)
 
 
 def _furnish(world: World, unit: Unit) -> None:

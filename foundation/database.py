@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from foundation.errors import WrongDatabase
+from foundation.errors import StorageUnavailable, WrongDatabase
 
 _WRITE = "archive_write"
 MINIMUM_POSTGRESQL = 150000
@@ -52,9 +54,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read-only snapshot: every statement inside sees the same committed state."""
-        with self.engine.connect() as conn, conn.begin():
-            yield conn
+        """A read-only snapshot: every statement inside sees the same committed state. StorageUnavailable when the database is away."""
+        try:
+            with self.engine.connect() as conn, conn.begin():
+                yield conn
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise StorageUnavailable from error
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

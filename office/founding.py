@@ -90,6 +90,11 @@ class FoundedFonds:
     secrets: dict[str, FirstSecret] = field(repr=False)
 
 
+def faults_in(new: NewFonds, first: FirstOffice) -> list[Fault]:
+    """What is wrong with a plan, whatever the archive holds; for those who would rather know before an archive is founded for it."""
+    return [*_check_titles(new), *_check_three(first.administrators)]
+
+
 def archive_id(conn: Connection) -> str:
     """The installation the (migrated) database belongs to; NotFounded before `found_archive`."""
     found = conn.execute(
@@ -132,7 +137,7 @@ def found_archive(desk: Desk, *, request_id: str = "") -> str:
 
 def found_fonds(desk: Desk, new: NewFonds, *, request_id: str = "") -> None:
     """Found a fonds with its keys and without people. InvalidInput; NotFounded before the archive is; FondsExists."""
-    _check(desk, new, [])
+    _check(desk, new, _check_titles(new))
     desk.keys.add_fonds(new.code, new.suite)
     founding = _Founding(desk, desk.clock.now(), request_id)
     desk.uow.run(new.code, lambda unit: founding.fonds(unit, new))
@@ -141,7 +146,7 @@ def found_fonds(desk: Desk, new: NewFonds, *, request_id: str = "") -> None:
 def found_office(staff: StaffDesk, new: NewFonds, first: FirstOffice, *, request_id: str = "") -> FoundedFonds:
     """Found a fonds with its first unit and its three administrators, whose first secrets are returned once. Errors as `found_fonds`."""
     desk = staff.desk
-    _check(desk, new, _check_three(first.administrators))
+    _check(desk, new, faults_in(new, first))
     secrets = {one.role: first_secret() for one in first.administrators}
     hashes = {role: staff.passwords.hash(secret) for role, secret in secrets.items()}
     desk.keys.add_fonds(new.code, new.suite)
@@ -219,20 +224,22 @@ def _check(desk: Desk, new: NewFonds, faults: list[Fault]) -> None:
     with desk.db.read() as conn:
         archive_id(conn)
         codes = set(conn.execute(select(fonds_table.c.fonds)).scalars())
-    if not _CODE.fullmatch(new.code) or new.code.casefold() == SYSTEM_FONDS:
-        faults = [*faults, _BAD_CODE]
     if new.superior is not None and new.superior not in codes - {SYSTEM_FONDS}:
         faults = [*faults, Fault("superior", "unknown", "上级全宗不存在。", "There is no such superior fonds.")]
-    faults += [
-        Fault(name, "length", "须为 1 至 200 个可见字符。", "1 to 200 visible characters.")
-        for name, text in (("title_zh", new.title_zh), ("title_en", new.title_en))
-        if not text.strip() or len(text) > 200 or not text.isprintable()
-    ]
     if faults:
         raise InvalidInput(faults)
     # Two codes that differ in case alone would be one file name on some systems: of an anchor, of an export.
     if new.code.casefold() in {code.casefold() for code in codes}:
         raise FondsExists(code=new.code)
+
+
+def _check_titles(new: NewFonds) -> list[Fault]:
+    faults = [] if _CODE.fullmatch(new.code) and new.code.casefold() != SYSTEM_FONDS else [_BAD_CODE]
+    return faults + [
+        Fault(name, "length", "须为 1 至 200 个可见字符。", "1 to 200 visible characters.")
+        for name, text in (("title_zh", new.title_zh), ("title_en", new.title_en))
+        if not text.strip() or len(text) > 200 or not text.isprintable()
+    ]
 
 
 def _check_three(administrators: Sequence[Administrator]) -> list[Fault]:

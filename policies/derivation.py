@@ -67,21 +67,12 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
                         _collect(blind, path, value, several=several)
                     continue
                 stored = tuple(value) if several else value
-                if not repeated:
-                    facts[path] = stored
-                elif path in facts:
-                    facts[path][number] = stored
-                else:
-                    facts[path] = [None] * len(items)
-                    facts[path][number] = stored
+                _put(facts, path, stored, index, len(items))
                 if keeping.terms:
                     _collect(terms, path, value, several=several)
                 if keeping.versioned:
-                    version = told_versions.get(keeping.path, {}).get(index) or keeping.versioned.version_on(day)
-                    if repeated:
-                        versions.setdefault(keeping.path, [None] * len(items))[number] = version
-                    else:
-                        versions[keeping.path] = version
+                    version = told_versions.get(path, {}).get(index) or keeping.versioned.version_on(day)
+                    _put(versions, path, version, index, len(items))
     reasons = tuple(_reasons(record, rulebook))
     return Checked(
         record=MappingProxyType(dict(record)),
@@ -95,6 +86,17 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
         wall=accused(record),
         anonymous=record.get("is_anonymous") is True,
     )
+
+
+def _put(found: dict[str, Any], path: str, value: Any, index: int | None, count: int) -> None:
+    """Keep the value of a path: alone, or in its place among those of `count` items."""
+    if index is None:
+        found[path] = value
+    elif path in found:
+        found[path][index] = value
+    else:
+        found[path] = [None] * count
+        found[path][index] = value
 
 
 def _collect(found: dict[str, dict[Any, None]], path: str, value: Any, *, several: bool) -> None:

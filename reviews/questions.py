@@ -38,6 +38,10 @@ _SCANNED: Final = 4 * MAX_PAGE
 # Acts on one's own session are not done in a role: they count as acts of the roles the person held then.
 _ROLELESS: Final = frozenset({"account-holder", "unknown"})
 
+# Objects whose being there may be hidden, and causes of refusals that lie in who asked alone.
+_HIDING: Final = frozenset({"case", "request", "grant", "entry"})
+_OWN_CAUSES: Final = frozenset({"no-right", "one-factor", "separation", "role-not-held", "no-person", "unknown-action", "purpose"})
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -137,7 +141,7 @@ class _Reader:
             hidden = self._scope is not None and named[one.index] and not named[one.index] & known
             if not self._acted(members) or (hidden and members["kind"] != "access.refused"):
                 continue
-            shown.append(Shown(one.index, self._without(members, known)))
+            shown.append(Shown(one.index, self._without(members, named[one.index], known)))
         return shown
 
     def knows(self, case_ids: Any) -> set[str]:
@@ -148,18 +152,22 @@ class _Reader:
         facts = case_facts(self._conn, self._desk.keys, self._fonds, dict.fromkeys(case_ids, None))
         return {case_id for case_id, one in facts.items() if scope.matches(one)}
 
-    def _without(self, members: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    def _without(self, members: Mapping[str, Any], cases: set[str], known: set[str]) -> dict[str, Any]:
         left = {name: value for name, value in members.items() if name != "details"}
-        about = left.get("object")
-        if about and about["kind"] == "case" and about["id"] not in known:
+        about = left.get("object", {})
+        if about.get("kind") == "case" and about["id"] not in known:
             del left["object"]
-            if self._scope is not None:
-                left.pop("data", None)  # its cause would tell a hidden case from an absent one
         if "cases" in left:
             left["cases"] = [case_id for case_id in left["cases"] if case_id in known]
         if self._scope is None:
             left.pop("cases", None)
             left.pop("fields", None)
+        elif members["kind"] == "access.refused" and not cases & known:
+            # Of an attempt on nothing the asker knows: neither what it was on, nor a cause that would tell a wall from an empty place.
+            if about.get("kind") in _HIDING:
+                left.pop("object", None)
+            if members.get("data", {}).get("cause") not in _OWN_CAUSES:
+                left["data"] = {name: value for name, value in members.get("data", {}).items() if name == "action"}
         return left
 
     def _cases_of(self, members: Mapping[str, Any]) -> set[str]:

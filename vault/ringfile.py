@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from foundation.canonical import canonical
-from foundation.errors import InvalidInput
+from foundation.errors import InvalidInput, StorageUnavailable
 from foundation.steps import reach
 from foundation.strict_json import loads
 from vault.errors import CannotOpen, KeyRingDamaged, KeyRingExists, KeyRingExposed, KeyRingMissing, KeyRingWrong, UnknownSuite
@@ -106,13 +106,24 @@ class RingFile:
         return document
 
     def write(self, document: dict[str, Any], key: FileKey) -> None:
-        """Replace the file durably; call inside `locked`."""
+        """Replace the file durably; call inside `locked`. On StorageUnavailable the old file is still in place."""
         header = {"format": FORMAT, "suite": key.suite.name, "unlock": key.terms, "check": key.check}
         nonce = os.urandom(NONCE_SIZE)
         sealed = nonce + key.suite.encrypt(key.secret, nonce, canonical(document), canonical(header))
         envelope = canonical({"header": header, "sealed": base64.b64encode(sealed).decode()}) + b"\n"
         fresh = self.path.with_name(self.path.name + ".new")
         fresh.unlink(missing_ok=True)  # left by a process that was killed; the lock says it is nobody's now
+        try:
+            self._write_new(fresh, envelope)
+        except OSError as error:
+            raise StorageUnavailable from error
+        reach("keyring.written")
+        fresh.rename(self.path)
+        reach("keyring.renamed")
+        self._sync_folder()
+        reach("keyring.synced")
+
+    def _write_new(self, fresh: Path, envelope: bytes) -> None:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -121,11 +132,6 @@ class RingFile:
             file.write(envelope[len(envelope) // 2 :])
             file.flush()
             os.fsync(file.fileno())
-        reach("keyring.written")
-        fresh.rename(self.path)
-        reach("keyring.renamed")
-        self._sync_folder()
-        reach("keyring.synced")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

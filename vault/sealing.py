@@ -62,9 +62,11 @@ def open_field(blob: bytes, key: DataKey | FieldKey, context: Context, path: str
     return open_value(key.suite, secret, container.value(path, item_id), associated_data(head, path, item_id))
 
 
-def open_fields(blob: bytes, key: DataKey, context: Context, wanted: Iterable[Place] | None = None) -> dict[Place, bytes | None]:
-    """Open the wanted values (None: every one) of a container; all of them or `CannotOpen`."""
-    container = Container(blob)
+def open_fields(
+    blob: bytes | Container, key: DataKey, context: Context, wanted: Iterable[Place] | None = None
+) -> dict[Place, bytes | None]:
+    """Open the wanted values (None: every one) of a container, read already or not; all of them or `CannotOpen`."""
+    container = blob if isinstance(blob, Container) else Container(blob)
     head = _record_head(container, key, context)
     ciphers: dict[str, Cryptor] = {}
     opened: dict[Place, bytes | None] = {}

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from vault.tables import case_wraps
 from vault.wraps import Purpose, WrapRow, rows_for_insert
+
+
+# Built once: putting a statement together costs SQLAlchemy more than running it costs the database.
+_WRAPS = select(case_wraps).where(
+    case_wraps.c.fonds == bindparam("of"),
+    case_wraps.c.case_id.in_(bindparam("ids", expanding=True)),
+    case_wraps.c.purpose == bindparam("use"),
+)
 
 
 def insert_wraps(conn: Connection, rows: Sequence[WrapRow]) -> None:
@@ -20,10 +28,8 @@ def wraps_of(conn: Connection, fonds: str, case_ids: Collection[str], purpose: P
     """Return the wraps of some cases by (case id, seal generation); a case without one is absent: erased, or never there."""
     if not case_ids:
         return {}
-    query = select(case_wraps).where(
-        case_wraps.c.fonds == fonds, case_wraps.c.case_id.in_(sorted(case_ids)), case_wraps.c.purpose == purpose
-    )
-    return {(row.case_id, row.seal_generation): row for row in map(_row, conn.execute(query))}
+    rows = conn.execute(_WRAPS, {"of": fonds, "ids": sorted(case_ids), "use": purpose})
+    return {(row.case_id, row.seal_generation): row for row in map(_row, rows)}
 
 
 def delete_wraps(conn: Connection, fonds: str, case_id: str) -> int:

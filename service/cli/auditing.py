@@ -18,6 +18,7 @@ from audit.fsck import fsck
 from audit.restoring import Admission, admit_restored
 from audit.store import head_of
 from foundation.clock import from_ms, iso
+from foundation.errors import WrongDatabase
 from foundation.ids import new_id
 from service.cli.door import Door
 from service.cli.log_copy import copy_log
@@ -59,7 +60,7 @@ def export_log(
         with Door.asked(url, fonds, login) as door, progress("导出", "exporting") as advance:
             size = copy_log(door.log_file, directory, advance)
     else:
-        house = open_archive(installation(), purpose="act")
+        house = _opened_alone()
         try:
             event = Event("log.exported", Actor(), house.desk.clock.now(), object={"kind": "log", "id": fonds}, reason="command-line")
             house.desk.keys.suite(fonds)  # KeyMissing for a fonds that is not there, before a log is begun for it
@@ -181,6 +182,16 @@ def admit(
         )
     finally:
         house.close()
+
+
+def _opened_alone() -> House:
+    try:
+        return open_archive(installation(), purpose="act")
+    except WrongDatabase as busy:
+        raise CommandFailed(
+            f"{busy.text_zh}。服务运行时请加 --url 和 --login，由服务导出。",
+            f"{busy.text_en}. While it is served, give --url and --login, and the service exports.",
+        ) from None
 
 
 def _key_of(house: House, fonds: str, epoch: int) -> str:

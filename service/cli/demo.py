@@ -21,7 +21,7 @@ from service.cli.demo_office import OFFICES, DemoOffice
 from service.cli.founding import found
 from service.cli.serving import Running, announce, listen
 from service.cli.staffing import furnish, settle
-from service.cli.terminal import CommandFailed, columns, out, progress, say
+from service.cli.terminal import CommandFailed, columns, out, program, progress, say
 from service.generator.cases import generate
 from service.house import House
 from service.wiring import Settings, open_archive
@@ -191,15 +191,15 @@ def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
     with_home = f"ARCHIVE_HOME={home} ARCHIVE_KEY_RING_CREDENTIAL={home}/keys/credential"
     say("\n可以试试 / what to try:")
     for zh, command in (
-        ("讲一遍全过程 the whole story", "petition-archive tour"),
-        ("承办人首次登录 a handler's first sign-in", f"petition-archive first-sign-in --fonds {fonds} --login {login} --url {url}"),
+        ("讲一遍全过程 the whole story", f"{program()} tour"),
+        ("承办人首次登录 a handler's first sign-in", f"{program()} first-sign-in --fonds {fonds} --login {login} --url {url}"),
         ("接口说明 the API", f"curl {url}/v1/openapi.json"),
-        ("日志现状与公钥 the log, and its keys", f"{with_home} petition-archive audit status"),
+        ("日志现状与公钥 the log, and its keys", f"{with_home} {program()} audit status"),
         (
             "由安全审计员导出日志 export the log as security auditor",
-            f"petition-archive audit export ./export --fonds {fonds} --url {url} --login {OFFICES[1].first.administrators[2].login}",
+            f"{program()} audit export ./export --fonds {fonds} --url {url} --login {OFFICES[1].first.administrators[2].login}",
         ),
-        ("离线校验 check it offline", "petition-archive audit verify ./export --key <audit status 显示的公钥>"),
+        ("离线校验 check it offline", f"{program()} audit verify ./export --key <audit status 显示的公钥>"),
     ):
         out.print(f"  {escape(zh)}\n    [bold]{escape(command)}[/bold]")
     try:

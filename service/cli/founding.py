@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from foundation.database import Database
-from foundation.errors import WrongDatabase
+from foundation.errors import InvalidInput, WrongDatabase
 from office.errors import AlreadyFounded
-from office.founding import ADMINISTRATORS, Administrator, FirstOffice, NewFonds, found_office, is_founded
+from office.founding import ADMINISTRATORS, Administrator, FirstOffice, NewFonds, faults_in, found_office, is_founded
 from service.cli.terminal import CommandFailed, installation, say, show_secrets
 from service.house import House
 from service.migrations import run as migrations
@@ -50,10 +50,13 @@ def init(
     """
     settings = installation()
     first = _first_office(unit_code or fonds, title_zh, {"sysadmin": sysadmin, "secadmin": secadmin, "auditadmin": auditadmin})
+    new = NewFonds(fonds, title_zh, title_en or title_zh)
+    if faults := faults_in(new, first):
+        raise InvalidInput(faults)
     found(settings, name)
     house = open_archive(settings, purpose="act")
     try:
-        _found_fonds(house, NewFonds(fonds, title_zh, title_en or title_zh), first)
+        _found_fonds(house, new, first)
     finally:
         house.close()
     say("下一步：petition-archive serve", "Next: petition-archive serve")

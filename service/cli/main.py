@@ -38,17 +38,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-app.command("init")(founding.init)
-app.command("fonds-create")(founding.fonds_create)
-app.command("migrate")(founding.migrate)
-app.command("serve")(serving.serve)
-app.command("first-sign-in")(first_sign_in)
-app.command("import")(importing.import_table)
-app.command("generate")(importing.generate_cases)
-app.add_typer(auditing.app, name="audit")
-app.add_typer(keys.app, name="keys")
-app.command("demo")(demo.demo)
-app.command("tour")(tour.tour)
+for name, act, short in (
+    ("init", founding.init, "建立档案库 / found an archive"),
+    ("fonds-create", founding.fonds_create, "再设一个全宗 / found one more fonds"),
+    ("migrate", founding.migrate, "升级数据库结构 / take the database to this program's schema"),
+    ("serve", serving.serve, "启动服务 / serve the archive"),
+    ("first-sign-in", first_sign_in, "首次登录 / a first sign-in: choose a secret, enrol a factor"),
+    ("import", importing.import_table, "导入台账 / import an office's own table"),
+    ("generate", importing.generate_cases, "生成虚构案卷 / make invented cases"),
+    ("demo", demo.demo, "演示库 / a demonstration archive, served"),
+    ("tour", tour.tour, "讲一遍全过程 / the whole story, in the terminal"),
+):
+    app.command(name, short_help=short)(act)
+app.add_typer(auditing.app, name="audit", short_help="审计日志 / the log: export, verify, look after it")
+app.add_typer(keys.app, name="keys", short_help="密钥环 / the key ring: list and rotate")
 
 
 def main() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -14,6 +17,7 @@ from foundation.errors import ArchiveError, InvalidInput
 from office.accounts import FirstSecret
 from service.wiring import Settings, read_settings
 
+NAME = "petition-archive"
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[[int, int], None]
@@ -27,6 +31,14 @@ class CommandFailed(Exception):
         """Keep the sentences."""
         super().__init__(en)
         self.zh, self.en, self.status = zh, en, status
+
+
+def program() -> str:
+    """What somebody in this terminal types to run this program."""
+    called = Path(sys.argv[0])
+    if called.name != NAME or shutil.which(NAME):
+        return NAME
+    return str(called.relative_to(Path.cwd())) if called.is_relative_to(Path.cwd()) else str(called)
 
 
 def say(zh: str, en: str = "") -> None:

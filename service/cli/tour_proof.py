@@ -8,7 +8,7 @@ from pathlib import Path
 
 from petition_archive_client.client import ArchiveClient
 from service.cli.log_copy import copy_log
-from service.cli.terminal import out
+from service.cli.terminal import out, program
 from service.cli.tour_scenes import INSPECTOR
 from service.cli.tour_story import Story, check
 
@@ -62,7 +62,7 @@ def switched_off(story: Story) -> None:
     out.print(caught.stdout, markup=False, end="")
     story.proved("不求信任本系统：改动任何一条，谁都查得出来。", "Nobody has to trust the archive: whatever is changed, anybody can tell.")
     out.print()
-    story.tell("故事讲完了。再看演示库：petition-archive demo", "That was the story. For an archive to play with: petition-archive demo")
+    story.tell(f"故事讲完了。再看演示库：{program()} demo", f"That was the story. For an archive to play with: {program()} demo")
 
 
 def _verify(story: Story, kept: Path) -> subprocess.CompletedProcess[str]:

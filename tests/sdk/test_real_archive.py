@@ -53,7 +53,7 @@ def test_the_archives_own_verifier_takes_the_proof_the_client_took(live: SmallAr
     assert proof.verify(proof.extra, VerifierKey.parse(log_key(live))).size > receipt.log_index
 
 
-def test_the_same_content_again_answers_the_same_receipt(live: SmallArchive, case_system: Door) -> None:
+def test_a_client_that_deposits_the_same_content_again_gets_the_same_receipt(live: SmallArchive, case_system: Door) -> None:
     record = live.record()
     first, again = case_system.deposit(record), case_system.deposit(copy.deepcopy(record))
     assert again == replace(first, status="same")

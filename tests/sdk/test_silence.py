@@ -90,8 +90,8 @@ def test_the_problem_of_a_line_repeats_nothing_either(archive: ScriptedArchive, 
     caplog.set_level(logging.DEBUG)
     archive.script = [_echo_lines]
     (answer,) = door.deposit_many([canaries()])
-    assert answer.problem is not None
-    told = caplog.text + repr(answer) + str(answer.problem)
+    assert isinstance(answer.problem, ArchiveProblem)
+    told = caplog.text + repr(answer) + str(answer.problem) + repr(answer.problem.faults)
     assert [value for value in _values(canaries()) if value in told] == []
 
 

@@ -15,7 +15,7 @@ class Elapsed:
 
 
 @given(st.integers(min_value=1, max_value=10**6), st.floats(min_value=0, max_value=100), st.floats(min_value=0, max_value=2 * 10**6))
-def test_a_token_is_never_used_at_its_end_and_never_dropped_before_four_fifths(life: int, fetching: float, later: float) -> None:
+def test_a_token_is_used_until_a_fifth_of_its_life_or_a_minute_is_left(life: int, fetching: float, later: float) -> None:
     elapsed = Elapsed()
     tokens = Tokens(elapsed)
     asked_at = elapsed.now
@@ -23,10 +23,8 @@ def test_a_token_is_never_used_at_its_end_and_never_dropped_before_four_fifths(l
     tokens.keep(Token("t", life), asked_at)
     elapsed.now += later
     age = elapsed.now - asked_at
-    if age >= life:
-        assert tokens.current() is None
-    elif age < life * 0.8:
-        assert tokens.current() == "t"
+    left = life - age
+    assert tokens.current() == (None if left <= min(60, life / 5) else "t")
 
 
 def test_a_refused_token_is_not_given_again_but_its_successor_is() -> None:

@@ -76,7 +76,7 @@ def cases_are_whole(world: World, entries: Mapping[str, Entry], seen: set[tuple[
 
 def _by_case(conn: Connection, table: Table) -> Counter[str]:
     query = select(table.c.case_id, func.count()).where(table.c.fonds == FONDS).group_by(table.c.case_id)
-    return Counter({case_id: number for case_id, number in conn.execute(query)})
+    return Counter({row[0]: row[1] for row in conn.execute(query)})
 
 
 def _opens(conn: Connection, world: World, row: Row[Any]) -> None:

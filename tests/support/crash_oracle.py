@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 import crash_invariants as whole
 from archive.intake import deposit
@@ -61,8 +61,9 @@ class Oracle:
             publishing.check(FONDS)
             self._sound(world)
             self._whole(world)
-            for line in [*self._acknowledged, *self._heard] if everything else self._heard:
-                self._there(world, line)
+            with world.desk.db.read() as conn:
+                for line in [*self._acknowledged, *self._heard] if everything else self._heard:
+                    self._there(conn, line)
             self._acknowledged += self._heard
             self._heard.clear()
             self._retry(world)
@@ -110,44 +111,43 @@ class Oracle:
 
     # ------------------------------------------------------------------------------------------------ what was acknowledged
 
-    def _there(self, world: World, line: Line) -> None:
+    def _there(self, conn: Connection, line: Line) -> None:
         match line["act"]:
             case "deposit" | "supplement" | "correction":
-                self._version_there(world, line)
+                self._version_there(conn, line)
             case "filed":
-                self._row(world, access_requests, request_id=line["request"], filed_entry=line["entry"])
+                self._row(conn, access_requests, request_id=line["request"], filed_entry=line["entry"])
                 assert self._at(line["index"]).id == line["entry"]
             case "decided":
-                self._row(world, request_decisions, request_id=line["request"], request_version=line["version"])
+                self._row(conn, request_decisions, request_id=line["request"], request_version=line["version"])
                 assert self._at(line["index"]).members["object"]["id"] == line["request"]
                 if line["grant"] is not None:
-                    self._row(world, grants, grant_id=line["grant"], request_id=line["request"])
+                    self._row(conn, grants, grant_id=line["grant"], request_id=line["request"])
             case "opened":
-                self._row(world, openings, opening_id=line["opening"], grant_id=line["grant"], case_id=line["case"])
+                self._row(conn, openings, opening_id=line["opening"], grant_id=line["grant"], case_id=line["case"])
                 for kind in ("intent", "outcome"):
                     entry = self._at(line[kind])
                     assert entry.kind == f"access.{kind}"
                     assert entry.members["data"]["opening"] == line["opening"]
             case "returned":
                 assert self._at(line["index"]).kind == "grant.returned"
-                assert self._row(world, grants, grant_id=line["grant"]).returned_ms is not None
+                assert self._row(conn, grants, grant_id=line["grant"]).returned_ms is not None
             case "viewed":
                 assert self._at(line["index"]).members["object"]["id"] == line["case"]
             case "signed-in":
-                self._row(world, sessions, session_id=line["session"])
+                self._row(conn, sessions, session_id=line["session"])
             case "published":
-                self._row(world, log_checkpoints, size=line["size"], root=bytes.fromhex(line["root"]))
-                with world.desk.db.read() as conn:
-                    assert TileRows(conn, FONDS).root(line["size"]).hex() == line["root"]
+                self._row(conn, log_checkpoints, size=line["size"], root=bytes.fromhex(line["root"]))
+                assert TileRows(conn, FONDS).root(line["size"]).hex() == line["root"]
             case "exported" | "admitted":
                 assert len(self._entries) >= line.get("size", 1)
             case other:
                 raise AssertionError(f"nobody knows how to check {other}")
 
-    def _version_there(self, world: World, line: Line) -> None:
-        self._row(world, cases, source_system="county-petition", case_no=line["case_no"], case_id=line["case"])
+    def _version_there(self, conn: Connection, line: Line) -> None:
+        self._row(conn, cases, source_system="county-petition", case_no=line["case_no"], case_id=line["case"])
         place = {"case_id": line["case"], "version": line["version"]}
-        row = self._row(world, case_versions, **place, act=line["act"], entry_id=line["entry"])
+        row = self._row(conn, case_versions, **place, act=line["act"], entry_id=line["entry"])
         assert bytes(row.digest).hex() == line["digest"]
         assert self._at(line["index"]).id == line["entry"]
         if line["act"] == "deposit":
@@ -155,12 +155,11 @@ class Oracle:
             for name in ("case", "version", "digest", "entry", "index"):
                 assert line[name] == first[name], f"two receipts of {line['case_no']}"
             if line["key"] is not None:
-                self._row(world, idempotency, key=line["key"], resource_id=line["entry"])
+                self._row(conn, idempotency, key=line["key"], resource_id=line["entry"])
 
-    def _row(self, world: World, table: Any, **values: Any) -> Any:
+    def _row(self, conn: Connection, table: Any, **values: Any) -> Any:
         query = select(table).where(table.c.fonds == FONDS, *(table.c[name] == value for name, value in values.items()))
-        with world.desk.db.read() as conn:
-            found = conn.execute(query).all()
+        found = conn.execute(query).all()
         assert len(found) == 1, f"{table.name}: {len(found)} rows for {values}"
         return found[0]
 
