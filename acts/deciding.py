@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from acts.desk import Caller, Desk
+from acts.desk import Caller, Desk, log_detail
 from acts.errors import Refused
-from foundation.errors import InvalidInput, NotFound
+from audit.events import SealedDetail
+from foundation.errors import ArchiveError, InvalidInput, NotFound
 from policies.decide import decide
+from policies.errors import TransitionRefused
 from policies.facts import Facts, FondsFacts, GrantFacts
 from policies.permit import Permit, Refusal
+from vault.details import seal_detail
 
 # These say nothing more than "not found, or not yours to know of", and are answered as such.
 _HIDDEN = frozenset({"case-not-found", "request-not-found", "grant-not-found"})
@@ -23,15 +27,25 @@ def permit(
 
     `about` is the entry's object where it is not the fonds. An absent case and a hidden one take this same way.
     """
-    answer = decide(caller.principal, action, facts, tuple(grants), desk.clock.now(), desk.rulebook(caller.fonds))
+    answer = judge(desk, caller, action, facts, grants)
     if isinstance(answer, Permit):
         return answer
     record_refusal(desk, caller, action, answer, about=about)
-    if answer.faults:
-        raise InvalidInput(answer.faults)
-    if answer.code in _HIDDEN or answer.cause == "absent":
-        raise NotFound
-    raise Refused(answer.code, answer.zh, answer.en, answer.stages)
+    raise refusal_error(answer)
+
+
+def judge(desk: Desk, caller: Caller, action: str, facts: Facts | None, grants: Iterable[GrantFacts] = ()) -> Permit | Refusal:
+    """The rules' answer as of now, not yet on record: for asking once more inside the transaction or snapshot that acts on it."""
+    return decide(caller.principal, action, facts, tuple(grants), desk.clock.now(), desk.rulebook(caller.fonds))
+
+
+def refusal_error(refusal: Refusal) -> ArchiveError:
+    """What a refusal is raised as, once it is on record."""
+    if refusal.faults:
+        return InvalidInput(refusal.faults)
+    if refusal.code in _HIDDEN or refusal.cause == "absent":
+        return NotFound()
+    return Refused(refusal.code, refusal.zh, refusal.en, refusal.stages)
 
 
 def permit_in_fonds(desk: Desk, caller: Caller, action: str, *, purpose: str | None = None) -> Permit:
@@ -40,13 +54,39 @@ def permit_in_fonds(desk: Desk, caller: Caller, action: str, *, purpose: str | N
 
 
 def record_refusal(desk: Desk, caller: Caller, action: str, refusal: Refusal, *, about: dict[str, Any] | None = None) -> None:
-    """Commit the refusal. Its cause stands in the entry, where inspectors read it, and nowhere else."""
+    """Commit the refusal.
+
+    Why an object is hidden is nobody's to read off the log: the cause and the alarm of such a refusal are a sealed detail, the same in
+    form for a wall, a colleague's case and a case that does not exist.
+    """
+    hidden = refusal.code in _HIDDEN or refusal.cause == "absent"
     event = caller.event(
         desk,
         "access.refused",
         object=about,
         verdict="refuse",
         reason=refusal.code,
-        data={"action": action, "cause": refusal.cause or None, "alarm": True if refusal.alarm else None},
+        data={"action": action, "cause": None if hidden else refusal.cause or None},
+        details=(_sealed_cause(desk, caller.fonds, refusal),) if hidden else (),
     )
     desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+
+
+@contextmanager
+def faults_on_record(desk: Desk, caller: Caller, action: str, *, about: dict[str, Any] | None = None) -> Iterator[None]:
+    """Commit what breaks the rules inside the block before it is raised on: an attempt is an attempt, even a malformed one."""
+    try:
+        yield
+    except (InvalidInput, TransitionRefused) as error:
+        rules = sorted({fault.rule for fault in error.faults}) if isinstance(error, InvalidInput) else [str(error.params["rule"])]
+        event = caller.event(
+            desk, "access.refused", object=about, verdict="refuse", reason=error.code, data={"action": action, "rules": rules}
+        )
+        desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+        raise
+
+
+def _sealed_cause(desk: Desk, fonds: str, refusal: Refusal) -> SealedDetail:
+    # Of one length, so that the sealed form does not tell which cause it is.
+    text = f"{refusal.cause}{' alarm' if refusal.alarm else ''}".ljust(32)
+    return log_detail("cause", seal_detail(desk.keys.detail_key(fonds), fonds, "cause", text))

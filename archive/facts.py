@@ -13,7 +13,6 @@ from auth.units import paths, unit_of_code
 from policies.facts import CaseFacts
 from vault.keyring import KeyRing
 
-
 _HEADS = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id.in_(bindparam("ids", expanding=True)))
 _COOPERATING = select(case_units.c.case_id, case_units.c.unit_code).where(
     case_units.c.fonds == bindparam("of"), case_units.c.case_id.in_(bindparam("ids", expanding=True))

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 from sqlalchemy import Row as Head
 
-from acts.deciding import permit_in_fonds
+from acts.deciding import faults_on_record, permit_in_fonds
 from acts.desk import Caller, Desk
 from archive import opening, store
 from archive.errors import CursorRefused
@@ -81,7 +81,8 @@ def find(desk: Desk, caller: Caller, body: Mapping[str, Any], cursor: str | None
     """Search by facts. InvalidInput with every fault, CursorRefused, `Refused`."""
     allowed = permit_in_fonds(desk, caller, "case.search" if body.get("filters") or body.get("facets") else "case.list")
     rulebook = desk.rulebook(caller.fonds)
-    query = parse(body, rulebook.catalogue, table_of(rulebook), caller.principal.role)
+    with faults_on_record(desk, caller, "case.search"):
+        query = parse(body, rulebook.catalogue, table_of(rulebook), caller.principal.role)
     digest = _digest(desk, caller, body)
     after = _read_cursor(desk, caller, digest, cursor) if cursor is not None else None
     with desk.db.read() as conn:

@@ -123,7 +123,7 @@ def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], key: 
     for line in lines:
         if line.prepared is not None:
             line.answer, line.known, line.ticket, line.beside = None, None, None, None
-    if key is not None and _replayed(unit, caller, lines[0], key, fingerprint):
+    if key is not None and lines[0].prepared is not None and _replayed(desk, unit, caller, lines[0], key):
         lines[0].ticket = unit.add(caller.event(desk, "deposit.repeated", object=_case(lines[0].known)))
         return
     ready = [line for line in lines if line.prepared is not None]
@@ -161,7 +161,7 @@ def _insert(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line]) -> N
             desk,
             "case.deposited",
             object={"kind": "case", "id": one.case_id, "version": 1},
-            data={"source_system": one.source_system, "digest": one.digest.hex(), "protection": one.head["protection"]},
+            data={"digest": one.digest.hex()},
         )
         line.ticket = unit.add(event)
         prepared.append(one)
@@ -190,7 +190,7 @@ def _settle_beside(desk: Desk, caller: Caller, unit: Unit, line: _Line, first: _
     line.beside = first
 
 
-def _replayed(unit: Unit, caller: Caller, line: _Line, key: str, fingerprint: bytes) -> bool:
+def _replayed(desk: Desk, unit: Unit, caller: Caller, line: _Line, key: str) -> bool:
     row = unit.conn.execute(
         select(idempotency).where(
             idempotency.c.fonds == unit.fonds, idempotency.c.account_id == caller.principal.account_id, idempotency.c.key == key
@@ -198,7 +198,7 @@ def _replayed(unit: Unit, caller: Caller, line: _Line, key: str, fingerprint: by
     ).one_or_none()
     if row is None:
         return False
-    if bytes(row.fingerprint) != fingerprint:
+    if not digest_matches(desk.keys, unit.fonds, "idempotency", _prepared(line).plain, bytes(row.fingerprint)):
         raise KeyReused
     line.known = store.known_by_entry(unit.conn, unit.fonds, row.resource_id)
     return line.known is not None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Connection, Row
 
-from acts.deciding import permit
+from acts.deciding import judge, permit, record_refusal, refusal_error
 from acts.desk import Caller, Desk
 from archive import opening, store
 from archive.facts import case_facts
@@ -16,13 +16,17 @@ from archive.store import StoredVersion
 from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
 from foundation.steps import reach
-from policies.permit import Permit
+from policies.facts import CaseFacts
+from policies.permit import Permit, Refusal
 
 
 def view(desk: Desk, caller: Caller, case_id: str, version: int | None = None) -> CaseView:
-    """The case (its current version, or an earlier one) as the caller's role and relation show it. NotFound where it is not theirs."""
+    """The case (its current version, or an earlier one that no correction replaced) as the caller's role and relation show it.
+
+    NotFound where it is not theirs.
+    """
     with desk.db.read() as conn:
-        facts = case_facts(conn, desk.keys, caller.fonds, {case_id: version}).get(case_id)
+        facts = _viewable(conn, desk, caller.fonds, case_id, version)
     about = {"kind": "case", "id": case_id}
     allowed = permit(desk, caller, "case.view", facts, about=about)
     if facts is None:
@@ -32,17 +36,30 @@ def view(desk: Desk, caller: Caller, case_id: str, version: int | None = None) -
     )
     index = desk.uow.run(caller.fonds, lambda unit: unit.add(event)).index
     reach("reading.recorded")
-    return masked(desk, allowed, case_id, facts.version, index)
+    return _masked(desk, caller, case_id, facts.version, index)
 
 
-def masked(desk: Desk, allowed: Permit, case_id: str, version: int, index: int) -> CaseView:
-    """Open the masks of one version and show what the permit's plan names. The view's entry is durable: `index`."""
-    pair = (case_id, version)
+def _masked(desk: Desk, caller: Caller, case_id: str, version: int, index: int) -> CaseView:
+    """Open the masks of one version and show what the plan names; the view's entry is durable: `index`.
+
+    Judged once more in the very snapshot that is shown: a wall that went up meanwhile holds.
+    """
+    pair, about = (case_id, version), {"kind": "case", "id": case_id}
     with desk.db.read() as conn:
-        head = store.head(conn, allowed.fonds, case_id)
-        stored = store.versions_of(conn, allowed.fonds, [pair])[pair]
-        documents = opening.masks(conn, desk.keys, allowed, [pair])
-    return compose(desk, allowed, head, stored, documents[pair], {}, index)
+        answer = judge(desk, caller, "case.view", _viewable(conn, desk, caller.fonds, case_id, version))
+        if not isinstance(answer, Refusal):
+            head = store.head(conn, caller.fonds, case_id)
+            stored = store.versions_of(conn, caller.fonds, [pair])[pair]
+            documents = opening.masks(conn, desk.keys, answer, [pair])
+            return compose(desk, answer, head, stored, documents[pair], {}, index)
+    record_refusal(desk, caller, "case.view", answer, about=about)
+    raise refusal_error(answer)
+
+
+def _viewable(conn: Connection, desk: Desk, fonds: str, case_id: str, version: int | None) -> CaseFacts | None:
+    # What a correction replaced was wrong, perhaps in what it hid: it is kept, and shown to nobody as if it were the case.
+    facts = case_facts(conn, desk.keys, fonds, {case_id: version}).get(case_id)
+    return None if facts is None or facts.corrected else facts
 
 
 def compose(

@@ -67,9 +67,11 @@ def _open(keys: KeyRing, scope: ScopeFilter) -> ColumnElement[bool]:
         case_walls.c.case_id == cases.c.case_id,
         case_walls.c.tag.in_(tags_of(keys, scope.fonds, scope.person_id, scope.member_of)),
     )
+    # Without its rows a wall is closed, whatever the head says.
+    walled = exists().where(case_walls.c.fonds == cases.c.fonds, case_walls.c.case_id == cases.c.case_id)
     named = exists().where(
         case_named_persons.c.fonds == cases.c.fonds,
         case_named_persons.c.case_id == cases.c.case_id,
         case_named_persons.c.person_id == scope.person_id,
     )
-    return or_(cases.c.accusation == 0, and_(~accused, or_(cases.c.wall_resolved == 1, named)))
+    return or_(cases.c.accusation == 0, and_(~accused, or_(and_(cases.c.wall_resolved == 1, walled), named)))

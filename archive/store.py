@@ -184,7 +184,7 @@ def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) 
 
 def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> tuple[int, bytes] | None:
     """The sealed container of one version under its newest seal generation."""
-    row = conn.execute(_SEAL, {"of": fonds, "id": case_id, "number": version}).one_or_none()
+    row = conn.execute(_SEALED, {"of": fonds, "id": case_id, "number": version}).one_or_none()
     return (row.seal_generation, bytes(row.record)) if row is not None else None
 
 
@@ -217,7 +217,7 @@ _VERSIONS = (
     .order_by(case_seals.c.seal_generation)
 )
 _MASKS = select(case_masks).where(_among(case_masks)).order_by(case_masks.c.seal_generation)
-_SEAL = (
+_SEALED = (
     select(case_seals.c.seal_generation, case_seals.c.record)
     .where(case_seals.c.fonds == bindparam("of"), case_seals.c.case_id == bindparam("id"), case_seals.c.version == bindparam("number"))
     .order_by(case_seals.c.seal_generation.desc())

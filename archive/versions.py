@@ -6,8 +6,9 @@ version inside the archive: the entry says so, and nothing of it reaches anybody
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -17,16 +18,18 @@ from acts.desk import Caller, Desk, log_detail
 from archive import preparing, store
 from archive.errors import VersionMoved
 from archive.facts import case_facts
-from archive.preparing import SCHEMA_VERSION, LaterVersion, Prepared
+from archive.preparing import SCHEMA_VERSION, LaterVersion, Prepared, Resolved
 from archive.receipts import Receipt, receipt_of
-from archive.record_form import join
-from archive.tables import case_walls
+from archive.record_form import ItemIds, join
+from archive.store import StoredVersion
+from archive.tables import case_named_persons, case_walls
 from auth.tables import service_clients
 from foundation.errors import Fault, InvalidInput, NotFound
+from foundation.ids import is_id
 from foundation.steps import reach
 from foundation.uow import Ticket, Unit
 from policies.checked import Checked
-from vault.casekeys import CaseKeys, DataKey
+from vault.casekeys import CaseKeys
 from vault.details import seal_detail
 from vault.sealed import Context
 from vault.sealing import open_fields
@@ -38,38 +41,49 @@ SUPPLEMENTS = ("stages", "replies", "reviews", "feedback", "policy_bases", "atta
 REASON_LENGTH = 2000
 
 
-_LOWERS_WALL = Fault("$", "lowers-wall", "更正不得撤去对被检举控告人的隔离。", "A correction cannot take the accused wall away.")
-
-
 @dataclass(frozen=True, slots=True)
 class _Base:
+    """The version that is gone on from. `tags` and `named` are its wall's rows."""
+
     head: Row[Any]
+    stored: StoredVersion
     keys: CaseKeys
-    record: dict[str, Any]
-    item_ids: dict[str, list[str]]
+    tags: tuple[bytes, ...]
+    named: tuple[str, ...]
 
 
 def supplement(desk: Desk, caller: Caller, case_id: str, *, base_version: int, part: Mapping[str, Any], reason: str) -> Receipt:
     """Add later items. InvalidInput with every fault of the whole record, VersionMoved, NotFound, `Refused`."""
-    _check_reason(reason)
-    _check_part(part)
-    base = _base(desk, caller, case_id, "deposit.supplement", base_version)
-    # The archive itself made what the stored record has beyond a deposit.
-    record = dict(base.record)
-    for group, items in part.items():
-        record[group] = [*record.get(group, []), *items]
-    checked = preparing.check(desk, caller.fonds, record)
-    _check_kept(base, checked)
-    return _store(desk, caller, base, checked, "supplement", base.item_ids, reason)
+    with _refusals_on_record(desk, caller, case_id):
+        _check_reason(reason)
+        _check_part(part)
+        base = _base(desk, caller, case_id, "deposit.supplement", base_version)
+        record = _reopened(desk, caller, base)
+        for group, items in part.items():
+            record[group] = [*record.get(group, []), *items]
+        checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
+    return _store(desk, caller, base, checked, "supplement", base.stored.item_ids, reason)
 
 
 def correct(desk: Desk, caller: Caller, case_id: str, *, base_version: int, record: Mapping[str, Any], reason: str) -> Receipt:
-    """Replace the record by a corrected one of the same number. Errors as in `supplement`."""
-    _check_reason(reason)
-    base = _base(desk, caller, case_id, "deposit.correct", base_version)
-    checked = preparing.check(desk, caller.fonds, record)
-    _check_kept(base, checked)
+    """Replace the record by a corrected one of the same number; nothing earlier is opened. Errors as in `supplement`."""
+    with _refusals_on_record(desk, caller, case_id):
+        _check_reason(reason)
+        base = _base(desk, caller, case_id, "deposit.correct", base_version)
+        checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
     return _store(desk, caller, base, checked, "correction", {}, reason)
+
+
+@contextmanager
+def _refusals_on_record(desk: Desk, caller: Caller, case_id: str) -> Iterator[None]:
+    try:
+        yield
+    except (InvalidInput, VersionMoved) as error:
+        rules = sorted({fault.rule for fault in error.faults}) if isinstance(error, InvalidInput) else None
+        about = {"kind": "case", "id": case_id} if is_id(case_id) else None
+        event = caller.event(desk, "deposit.refused", object=about, verdict="refuse", reason=error.code, data={"rules": rules})
+        desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+        raise
 
 
 def _base(desk: Desk, caller: Caller, case_id: str, action: str, base_version: int) -> _Base:
@@ -85,13 +99,30 @@ def _base(desk: Desk, caller: Caller, case_id: str, action: str, base_version: i
         raise VersionMoved(current=head.version)
     with desk.db.read() as conn:
         stored = store.versions_of(conn, caller.fonds, [(case_id, head.version)])[case_id, head.version]
-        generation, blob = store.seal_of(conn, caller.fonds, case_id, head.version) or (0, b"")
-        data = unwrap_data_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "case")[case_id, generation])
-        masks = unwrap_mask_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "mask")[case_id, generation])
-    opened = open_fields(blob, data, Context(caller.fonds, case_id, head.version, SCHEMA_VERSION))
-    facts_of_record = {name: value for name, value in stored.facts.items() if name not in {"code_versions", "retention"}}
-    record = join(facts_of_record, opened, desk.rulebook(caller.fonds).catalogue, stored.item_ids)
-    return _Base(head, CaseKeys(data, masks), record, stored.item_ids)
+        place = (case_id, stored.seal_generation)
+        keys = CaseKeys(
+            unwrap_data_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "case")[place]),
+            unwrap_mask_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "mask")[place]),
+        )
+        tags = conn.execute(select(case_walls.c.tag).where(case_walls.c.fonds == caller.fonds, case_walls.c.case_id == case_id)).scalars()
+        named = conn.execute(
+            select(case_named_persons.c.person_id).where(
+                case_named_persons.c.fonds == caller.fonds, case_named_persons.c.case_id == case_id
+            )
+        ).scalars()
+        return _Base(head, stored, keys, tuple(bytes(tag) for tag in tags), tuple(named))
+
+
+def _reopened(desk: Desk, caller: Caller, base: _Base) -> dict[str, Any]:
+    """The earlier record, opened inside the archive to be checked and redacted as a whole; on record before it is opened."""
+    case_id, version = base.head.case_id, base.head.version
+    event = caller.event(desk, "case.reopened", object={"kind": "case", "id": case_id, "version": version})
+    desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+    with desk.db.read() as conn:
+        _, blob = store.seal_of(conn, caller.fonds, case_id, version) or (0, b"")
+    opened = open_fields(blob, base.keys.data, Context(caller.fonds, case_id, version, SCHEMA_VERSION))
+    facts = {name: value for name, value in base.stored.facts.items() if name not in {"code_versions", "retention"}}
+    return join(facts, opened, desk.rulebook(caller.fonds).catalogue, base.stored.item_ids)
 
 
 def _own_source(conn: Connection, caller: Caller, head: Row[Any] | None) -> bool:
@@ -103,22 +134,19 @@ def _own_source(conn: Connection, caller: Caller, head: Row[Any] | None) -> bool
     return bool(conn.execute(query).scalar_one_or_none() == head.source_system)
 
 
-def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, item_ids: dict[str, list[str]], reason: str) -> Receipt:
+def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, item_ids: ItemIds, reason: str) -> Receipt:
     case_id, version = base.head.case_id, base.head.version + 1
     with desk.db.read() as conn:
-        resolved = preparing.resolve(conn, desk, caller.fonds, [checked])[0]
-        walls = select(case_walls.c.tag).where(case_walls.c.fonds == caller.fonds, case_walls.c.case_id == case_id)
-        kept = {bytes(tag) for tag in conn.execute(walls).scalars()} <= set(resolved.wall_tags)
-    if not kept:
-        raise InvalidInput([_LOWERS_WALL])
+        resolved = _walled(base, preparing.resolve(conn, desk, caller.fonds, [checked])[0], checked)
     later = LaterVersion(act=act, case_id=case_id, version=version, item_ids=item_ids, keys=base.keys)
     prepared = preparing.prepare(desk, caller.fonds, checked, resolved, account_id=caller.principal.account_id, later=later)
+    detail = seal_detail(base.keys.data, caller.fonds, "reason", reason, case_id=case_id)
     event = caller.event(
         desk,
         "case.supplemented" if act == "supplement" else "case.corrected",
         object={"kind": "case", "id": case_id, "version": version},
-        data={"source_system": prepared.source_system, "digest": prepared.digest.hex(), "reopened": True},
-        details=(log_detail("reason", _seal_reason(base.keys.data, caller.fonds, case_id, reason)),),
+        data={"digest": prepared.digest.hex()},
+        details=(log_detail("reason", detail),),
     )
     reach("version.sealed")
 
@@ -128,11 +156,10 @@ def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, 
             raise VersionMoved(current=head.version if head is not None else 0)
         ticket = unit.add(event)
         store.insert_version(unit.conn, unit.fonds, prepared, ticket.entry_id)
-        reach("version.inserted")
         return ticket
 
-    ticket = desk.uow.run(caller.fonds, write)
-    reach("version.recorded")
+    with _refusals_on_record(desk, caller, case_id):
+        ticket = desk.uow.run(caller.fonds, write)
     return receipt_of(caller.fonds, _known(prepared, ticket), "created")
 
 
@@ -149,23 +176,37 @@ def _known(prepared: Prepared, ticket: Ticket) -> store.KnownVersion:
     )
 
 
-def _seal_reason(key: DataKey, fonds: str, case_id: str, reason: str) -> Any:
-    return seal_detail(key, fonds, "reason", reason, case_id=case_id)
-
-
-def _check_kept(base: _Base, checked: Checked) -> None:
+def _kept(desk: Desk, base: _Base, checked: Checked) -> Checked:
+    """The record with what a later version may not lower: it stays silently, so that nobody learns by asking what was high or walled."""
     faults = [
         Fault(name, "not-changeable", "该项标识案卷，不能更改。", "This identifies the case and cannot be changed.")
         for name in ("source_system", "case_no")
-        if checked.facts[name] != base.record[name]
+        if checked.facts[name] != getattr(base.head, name)
     ]
-    # Lowering class or protection needs two people (access.md): a depositor alone may only raise them.
-    if base.head.protection == "high" and checked.protection_level == "normal":
-        faults.append(Fault("$", "lowers-protection", "更正不得降低保护级别。", "A correction cannot lower the protection level."))
-    if base.head.accusation and not checked.wall.accusation:
-        faults.append(_LOWERS_WALL)
+    capped = desk.rulebook(base.head.fonds).classes.capped_by_class
+    if base.head.sensitivity_level in capped and checked.facts["sensitivity_level"] != base.head.sensitivity_level:
+        faults.append(Fault("sensitivity_level", "not-changeable", "降低密级须两人办理。", "Lowering this level takes two people."))
     if faults:
         raise InvalidInput(faults)
+    wall = replace(checked.wall, accusation=checked.wall.accusation or bool(base.head.accusation))
+    high = base.head.protection == "high" or checked.protection_level == "high"
+    return replace(checked, wall=wall, protection_level="high" if high else "normal")
+
+
+def _walled(base: _Base, resolved: Resolved, checked: Checked) -> Resolved:
+    """The wall of the later version: every tag it had stays, a closed wall stays closed, and nobody new is named.
+
+    Resolving an accusation takes two people of the office, never the system that deposits.
+    """
+    tags = tuple(dict.fromkeys((*base.tags, *resolved.wall_tags)))
+    if not base.head.accusation:
+        return replace(resolved, wall_tags=tags)
+    still = resolved.wall_resolved or (not checked.wall.person_ids and not checked.wall.unit_codes)
+    open_wall = bool(base.head.wall_resolved) and still
+    if open_wall:
+        return replace(resolved, wall_tags=tags, wall_resolved=True, named_persons=())
+    named = base.named if not base.head.wall_resolved else resolved.named_persons
+    return replace(resolved, wall_tags=tags, wall_resolved=False, named_persons=named)
 
 
 def _check_part(part: Mapping[str, Any]) -> None:

@@ -1,13 +1,13 @@
-"""The accused wall's digests (《信访工作条例》 art. 30): who stands outside a case, kept so that the table names nobody.
+"""The accused wall's tags (《信访工作条例》 art. 30): who stands outside a case, kept so that the table names nobody.
 
-A tag is the first 16 bytes of a keyed digest of a person's or unit's register id. The register's own people and units are tagged to turn
-tags back into ids; a tag that cannot be turned back leaves the wall unresolved, which is its closed state.
+A tag is 16 bytes of an HMAC over a person's or unit's register id, under a key of the wall's own in generations: a new tag is written under
+the newest, and all that were not destroyed answer, so that rotating a key opens nothing. The register's own people and units are
+tagged to turn tags back into ids; a tag that cannot be turned back leaves the wall unresolved, which is its closed state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from functools import lru_cache
 
 from sqlalchemy import Connection, select
 
@@ -15,32 +15,29 @@ from archive.tables import case_named_persons, case_walls
 from auth import tables as register
 from policies.facts import WallFacts
 from vault.keyring import KeyRing
-from vault.signer import keyed_digest
 
-_TAG = 16
+_SCOPE = "wall"
 
 
 def person_tag(keys: KeyRing, fonds: str, person_id: str) -> bytes:
-    """The tag of a person of the register."""
-    return _tag(keys, fonds, f"person:{person_id}")
+    """The tag to store for a person of the register."""
+    return _tags(keys, fonds, "person", person_id)[0]
 
 
 def unit_tag(keys: KeyRing, fonds: str, code: str) -> bytes:
-    """The tag of a unit of the register."""
-    return _tag(keys, fonds, f"unit:{code}")
+    """The tag to store for a unit of the register."""
+    return _tags(keys, fonds, "unit", code)[0]
 
 
 def outsider_tag(keys: KeyRing, fonds: str, text: str) -> bytes:
-    """The tag of an accused whom the register does not know; it can never be turned back."""
-    return _tag(keys, fonds, f"outside:{text}")
+    """The tag to store for an accused whom the register does not know; it can never be turned back."""
+    return _tags(keys, fonds, "outside", text)[0]
 
 
 def tags_of(keys: KeyRing, fonds: str, person_id: str | None, units: Iterable[str]) -> tuple[bytes, ...]:
-    """Every tag that would put a person of these units outside a case: their own and the units'."""
-    tags = [unit_tag(keys, fonds, code) for code in sorted(units)]
-    if person_id is not None:
-        tags.append(person_tag(keys, fonds, person_id))
-    return tuple(tags)
+    """Every tag that would put a person of these units outside a case: their own and the units', under every generation."""
+    tags = [tag for code in sorted(units) for tag in _tags(keys, fonds, "unit", code)]
+    return (*tags, *(_tags(keys, fonds, "person", person_id) if person_id is not None else ()))
 
 
 def wall_facts(conn: Connection, keys: KeyRing, fonds: str, resolved: dict[str, bool]) -> dict[str, WallFacts]:
@@ -84,10 +81,8 @@ def _register_tags(conn: Connection, keys: KeyRing, fonds: str) -> tuple[dict[by
 
 
 def _tagged(keys: KeyRing, fonds: str, kind: str, names: Iterable[str]) -> dict[bytes, str]:
-    return {_tag(keys, fonds, f"{kind}:{name}"): name for name in names}
+    return {tag: name for name in names for tag in _tags(keys, fonds, kind, name)}
 
 
-# A register has at most some thousands of people; their tags are worth keeping, and no secret.
-@lru_cache(maxsize=65536)
-def _tag(keys: KeyRing, fonds: str, text: str) -> bytes:
-    return keyed_digest(keys, fonds, "wall", text.encode())[:_TAG]
+def _tags(keys: KeyRing, fonds: str, kind: str, name: str) -> tuple[bytes, ...]:
+    return tuple(key.tag(kind, name).value for key in keys.blind_keys(fonds, _SCOPE))

@@ -70,6 +70,7 @@ _ALL = (
     _about("case.supplemented", "补充归档", "A case was supplemented", "deposit", "case"),
     _about("case.corrected", "更正案卷", "A case was corrected", "deposit", "case"),
     _about("deposit.repeated", "重复报送（内容相同）", "The same deposit was answered again", "deposit", "case"),
+    _about("case.reopened", "为补充归档在库内打开原版本", "A version was opened inside the archive for a supplement", "deposit", "case"),
     _perhaps("deposit.refused", "归档被拒", "A deposit was refused", "deposit", "case", "import"),
     _about("import.started", "批量导入开始", "An import started", "deposit", "import"),
     _about("import.finished", "批量导入结束", "An import finished", "deposit", "import"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import insert
 
 from acts.desk import Caller, Desk
 from archive import preparing, store
@@ -27,9 +28,10 @@ from auth.people import open_account, register_person
 from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post, posts_held
 from auth.principal import Principal
+from auth.tables import sessions
 from auth.units import found_unit
 from bench.baselines import Baseline, Rows
-from foundation.clock import SystemClock
+from foundation.clock import SystemClock, to_ms
 from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
@@ -53,7 +55,7 @@ class World:
     desk: Desk
     folder: Path
     began: datetime
-    persons: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # staff number -> (person, account, role)
+    persons: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)  # staff number -> (person, account, role, session)
     source: Principal | None = None
     shelf: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Case ids and records of the cases that reading is measured on, in the order of their deposit."""
@@ -85,10 +87,10 @@ class World:
 
     def person(self, staff_no: str) -> Caller:
         """Somebody signed in with two factors, in a new request."""
-        person_id, account_id, role = self.persons[staff_no]
+        person_id, account_id, role, session_id = self.persons[staff_no]
         with self.desk.db.read() as conn:
             held = posts_held(conn, FONDS, person_id, at=self.desk.clock.now())
-        principal = Principal(FONDS, account_id, person_id, "person", held, role, 2, new_id(), "loopback", self.began)
+        principal = Principal(FONDS, account_id, person_id, "person", held, role, 2, session_id, "loopback", self.began)
         return Caller(principal, new_id())
 
     def grant(self, case_id: str, paths: tuple[str, ...], handler: str) -> str:
@@ -167,10 +169,26 @@ def _furnish(world: World, unit: Unit) -> None:
         post_id = create_post(unit, unit_id=units[code], role=role, title=role, at=at, policy=policy)
         hold_post(unit, post_id=post_id, person_id=person_id, begins=at, policy=policy)
         account_id = open_account(unit, person_id=person_id, login=staff_no.lower(), secret_hash="x", at=at)  # noqa: S106  nobody signs in
-        world.persons[staff_no] = (person_id, account_id, role)
+        world.persons[staff_no] = (person_id, account_id, role, _session(unit, account_id, at))
     client = register_client(unit, source_system=INVENTED_OFFICE.source_system, title="bench", public_jwk=_public_key(), at=at)
     world.source = Principal(FONDS, client.account_id, None, "service", (), "depositor", 1, new_id(), "intranet", at)
     unit.add(Event(kind="fonds.created", actor=Actor(), time=at, object={"kind": "fonds", "id": FONDS}))
+
+
+def _session(unit: Unit, account_id: str, at: datetime) -> str:
+    """A session of two factors, as the sign-in leaves it."""
+    row = {
+        "fonds": FONDS,
+        "session_id": new_id(),
+        "account_id": account_id,
+        "created_ms": to_ms(at),
+        "expires_ms": to_ms(at + timedelta(days=1)),
+        "last_seen_ms": to_ms(at),
+        "assurance": 2,
+        "client": "loopback",
+    }
+    unit.conn.execute(insert(sessions), row)
+    return str(row["session_id"])
 
 
 def _public_key() -> dict[str, str]:

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from vault.tables import case_wraps
 from vault.wraps import Purpose, WrapRow, rows_for_insert
 
-
 # Built once: putting a statement together costs SQLAlchemy more than running it costs the database.
 _WRAPS = select(case_wraps).where(
     case_wraps.c.fonds == bindparam("of"),

@@ -9,28 +9,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection, insert, select
 
-from acts.deciding import permit
+from acts.deciding import judge, permit, record_refusal, refusal_error
 from acts.desk import Caller, Desk
+from acts.standing import stands
 from archive import opening, store
 from archive.facts import case_facts
 from archive.masking import CaseView
 from archive.reading import compose
 from archive.requests.store import grant_facts, take_use
 from archive.requests.tables import openings
-from audit.events import Event
+from audit.events import Event, Verdict
+from audit.tables import log_entries
 from foundation.clock import iso, to_ms
-from foundation.errors import Conflict, NotFound
+from foundation.errors import ArchiveError, Conflict, NotFound
 from foundation.ids import new_id
 from foundation.steps import reach
 from foundation.uow import Ticket, Unit
 from policies import grant_state
 from policies.facts import GrantFacts
-from policies.permit import Permit
+from policies.permit import Permit, Refusal
 
 SESSION = timedelta(minutes=15)
+CLOCK_LEEWAY_MS = 60_000
+T = TypeVar("T")
+
+
+class ClockBehind(ArchiveError):
+    """The machine's clock is behind the log's newest entry by more than a minute."""
+
+    code = "clock-behind"
+    zh = "系统时钟落后于审计日志，暂不能调阅明文；请管理员校准时钟。"
+    en = "The clock is behind the log, so nothing is opened in clear; have the administrator set it right."
 
 
 class GrantSpent(Conflict):
@@ -90,8 +103,8 @@ def read_opening(desk: Desk, caller: Caller, opening_id: str) -> ClearView:
 def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, running: str | None) -> ClearView:
     case_id, version = str(allowed.object_id), int(allowed.version or 0)
     pair = (case_id, version)
-    begun = _Intent(desk, caller, grant, allowed, running)
-    intent, until, uses_left = desk.uow.run(caller.fonds, begun.write)
+    begun = _Opening(desk, caller, grant, allowed, running)
+    intent, until, uses_left = _answered(desk, caller, begun, desk.uow.run(caller.fonds, begun.intend))
     reach("opening.intended")
     with desk.db.read() as conn:
         head = store.head(conn, caller.fonds, case_id)
@@ -99,8 +112,7 @@ def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, runnin
         documents = opening.masks(conn, desk.keys, allowed, [pair])
         opened = opening.fields(conn, desk.keys, allowed, case_id, version)
     reach("opening.opened")
-    event = begun.event("access.outcome", desk.clock.now())
-    outcome = desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+    outcome = _answered(desk, caller, begun, desk.uow.run(caller.fonds, begun.conclude))
     reach("opening.recorded")
     return ClearView(
         view=compose(desk, allowed, head, stored, documents[pair], opened, outcome.index),
@@ -111,12 +123,21 @@ def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, runnin
         intent_index=intent.index,
         outcome_index=outcome.index,
         holder_id=grant.holder_id,
-        opened_at=iso(event.time),
+        opened_at=iso(outcome.event.time),
     )
 
 
-class _Intent:
-    """The transaction before anything is opened: the use, the session and the entry stand or fall together."""
+def _answered(desk: Desk, caller: Caller, begun: _Opening, answer: T | Refusal) -> T:
+    if isinstance(answer, Refusal):
+        record_refusal(desk, caller, "case.open", answer, about=begun.about)
+        raise refusal_error(answer)
+    return answer
+
+
+class _Opening:
+    """The two transactions around an opening. Each judges anew under the locks of the case and the grant: a wall, a return, a revocation,
+    a post or session lost meanwhile holds in the first before anything is opened, and in the second before anything leaves.
+    """
 
     def __init__(self, desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, running: str | None) -> None:
         self.desk = desk
@@ -125,36 +146,24 @@ class _Intent:
         self.allowed = allowed
         self.running = running
         self.opening_id = running or new_id()
+        self.about = {"kind": "case", "id": allowed.object_id, "version": allowed.version}
 
-    def event(self, kind: str, time: datetime) -> Event:
-        allowed = self.allowed
-        return self.caller.event(
-            self.desk,
-            kind,
-            object={"kind": "case", "id": allowed.object_id, "version": allowed.version},
-            fields=tuple(sorted(allowed.view.raised)) if allowed.view else (),
-            purpose=self.grant.purpose,
-            grant=self.grant.grant_id,
-            verdict="permit",
-            reason=allowed.rule,
-            time=time,
-            data={"opening": self.opening_id, "counted": self.running is None},
-        )
-
-    def write(self, unit: Unit) -> tuple[Ticket, datetime, int]:
-        """The ticket of the intent, when the session ends, and how many uses are left."""
+    def intend(self, unit: Unit) -> tuple[Ticket, datetime, int] | Refusal:
+        """The ticket of the intent, when the session ends, and how many uses are left; all of it or none."""
         now = self.desk.clock.now()
-        if self.running is None and not take_use(unit.conn, unit.fonds, self.grant.grant_id, now):
+        _clock_is_right(unit, now)
+        refusal, current = self._judged(unit, now)
+        if refusal is not None:
+            return refusal
+        session = grant_state.running(current, str(self.allowed.object_id), int(self.allowed.version or 0), now)
+        if self.running is not None and session is not None:
+            ticket = unit.add(self._event("access.intent", now, "permit"))
+            return ticket, session.ends_at, current.granted.max_uses - current.uses
+        if self.running is not None or not take_use(unit.conn, unit.fonds, self.grant.grant_id, now):
             raise GrantSpent
         reach("opening.counted")
-        current = grant_facts(unit.conn, unit.fonds, [self.grant.grant_id], lock=True)[self.grant.grant_id]
-        session = grant_state.running(current, str(self.allowed.object_id), int(self.allowed.version or 0), now)
-        if self.running is not None and session is None:
-            raise GrantSpent
-        ticket = unit.add(self.event("access.intent", self.allowed.at))
-        if session is not None and self.running is not None:
-            return ticket, session.ends_at, current.granted.max_uses - current.uses
-        ends = min(self.allowed.at + SESSION, current.granted.expires_at)
+        ticket = unit.add(self._event("access.intent", now, "permit"))
+        ends = min(now + SESSION, current.granted.expires_at)
         unit.conn.execute(
             insert(openings),
             {
@@ -165,12 +174,55 @@ class _Intent:
                 "case_version": self.allowed.version,
                 "person_id": self.caller.principal.person_id,
                 "session_id": self.caller.principal.session_id,
-                "started_ms": to_ms(self.allowed.at),
+                "started_ms": to_ms(now),
                 "ends_ms": to_ms(ends),
                 "entry_id": ticket.entry_id,
             },
         )
-        return ticket, ends, current.granted.max_uses - current.uses
+        return ticket, ends, current.granted.max_uses - current.uses - 1
+
+    def conclude(self, unit: Unit) -> Ticket | Refusal:
+        """The ticket of the outcome; where the permit no longer holds, the outcome says that nothing left."""
+        now = self.desk.clock.now()
+        refusal, _ = self._judged(unit, now)
+        ticket = unit.add(self._event("access.outcome", now, "permit" if refusal is None else "refuse"))
+        return ticket if refusal is None else refusal
+
+    def _judged(self, unit: Unit, now: datetime) -> tuple[Refusal | None, GrantFacts]:
+        case_id, version = str(self.allowed.object_id), self.allowed.version
+        store.head(unit.conn, unit.fonds, case_id, lock=True)
+        current = grant_facts(unit.conn, unit.fonds, [self.grant.grant_id], lock=True)[self.grant.grant_id]
+        facts = case_facts(unit.conn, self.desk.keys, unit.fonds, {case_id: version}).get(case_id)
+        if not stands(unit.conn, self.caller.principal, now):
+            return Refusal("not-permitted", cause="no-longer-standing"), current
+        answer = judge(self.desk, self.caller, "case.open", facts, [current])
+        # What was opened is what the first permit named: one that now names other fields is another opening.
+        same = isinstance(answer, Permit) and answer.view == self.allowed.view
+        return (None if same else answer if isinstance(answer, Refusal) else Refusal("grant-required", cause="changed")), current
+
+    def _event(self, kind: str, time: datetime, verdict: Verdict) -> Event:
+        allowed = self.allowed
+        return self.caller.event(
+            self.desk,
+            kind,
+            object=self.about,
+            fields=tuple(sorted(allowed.view.raised)) if allowed.view else (),
+            purpose=self.grant.purpose,
+            grant=self.grant.grant_id,
+            verdict=verdict,
+            reason=allowed.rule,
+            time=time,
+            data={"opening": self.opening_id, "counted": self.running is None},
+        )
+
+
+def _clock_is_right(unit: Unit, now: datetime) -> None:
+    """A clock set back would revive what has expired: nothing is opened at a time the log has left behind."""
+    newest = unit.conn.execute(
+        select(log_entries.c.time_ms).where(log_entries.c.fonds == unit.fonds).order_by(log_entries.c.idx.desc()).limit(1)
+    ).scalar_one_or_none()
+    if newest is not None and to_ms(now) < newest - CLOCK_LEEWAY_MS:
+        raise ClockBehind
 
 
 def _running(conn: Connection, caller: Caller, grant_id: str, case_id: str, now: datetime) -> str | None:

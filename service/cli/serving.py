@@ -29,9 +29,9 @@ def serve(
     from service.http.serving import serve as serve_house
 
     settings = installation()
-    logs.configure(settings.log_level)
     house = open_archive(settings)
     try:
+        logs.configure(settings.log_level)
         serve_house(house, host=host or settings.host, port=settings.port if port is None else port)
     finally:
         house.close()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from acts.errors import Refused
 from archive.errors import AlreadyDeposited, KeyReused, VersionMoved
+from archive.finding import find
 from archive.intake import deposit, deposit_many
+from archive.reading import view
 from archive.receipts import Receipt
-from archive.tables import case_tags, case_versions, cases
+from archive.tables import case_tags, case_versions, case_walls, cases
 from archive.versions import correct, supplement
-from case_world import FONDS, World
-from foundation.errors import Fault, InvalidInput, NotFound
+from auth.people import register_person
+from case_world import FONDS, PEOPLE, World
+from foundation.errors import ArchiveError, Fault, InvalidInput, NotFound
 from petition_records import accusation
 
 CANARY = "金丝雀KANARI"
@@ -156,15 +160,89 @@ def test_a_supplement_adds_later_items_and_touches_nothing_else(world: World) ->
         supplement(world.desk, world.system, receipt.case_id, base_version=1, part={"feedback": [{}]}, reason=" ")
 
 
-def test_a_correction_cannot_take_the_wall_or_the_protection_away(world: World) -> None:
-    receipt = deposit(world.desk, world.system, accusation())
-    softened = accusation() | {"statutory_class": "appeal_request", "petition_purpose": "request", "involved_parties": []}
-    other_accused = accusation()
-    other_accused["involved_parties"][0]["party_user_ids"] = ["S-9"]
-    for record in (softened, other_accused):
-        with pytest.raises(InvalidInput) as caught:
-            correct(world.desk, world.system, receipt.case_id, base_version=1, record=record, reason="更正")
-        assert {fault.rule for fault in caught.value.faults} & {"lowers-wall", "lowers-protection"}
+def seen_by(world: World, case_id: str) -> set[str]:
+    """The staff numbers whose masked view shows the case."""
+    seen = set()
+    for staff_no in PEOPLE:
+        with suppress(ArchiveError):
+            view(world.desk, world.caller(staff_no), case_id)
+            seen.add(staff_no)
+    return seen
+
+
+def test_a_correction_keeps_the_wall_and_the_protection_without_a_word(world: World) -> None:
+    # A refusal would tell whoever holds a case system's key who is accused and what is under high protection.
+    record = accusation()
+    record["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "司马丁", "party_user_ids": ["S-4"]}]
+    receipt = deposit(world.desk, world.system, record)
+    before = seen_by(world, receipt.case_id)
+    assert "S-4" not in before
+    softened = record | {"statutory_class": "appeal_request", "petition_purpose": "request", "involved_parties": []}
+    correct(world.desk, world.system, receipt.case_id, base_version=1, record=softened, reason="更正")
+    assert seen_by(world, receipt.case_id) == before
+    shown = view(world.desk, world.caller("S-8"), receipt.case_id).record
+    assert not {"name", "id_number", "mobile"} & set(shown["petitioners"][0])
+
+
+def test_a_case_system_cannot_resolve_an_accusation_by_naming_a_decoy(world: World) -> None:
+    record = accusation()
+    record["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "某科长"}]
+    receipt = deposit(world.desk, world.system, record)
+    before = seen_by(world, receipt.case_id)
+    decoy = record | {"case_handler_staff_id": "S-5"}
+    decoy["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "某科长", "party_user_ids": ["P-7"]}]
+    correct(world.desk, world.system, receipt.case_id, base_version=1, record=decoy, reason="更正")
+    assert seen_by(world, receipt.case_id) <= before
+
+
+def test_an_accused_who_is_registered_later_does_not_block_the_case(world: World) -> None:
+    record = accusation()
+    record["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "某人", "party_user_ids": ["NEW-1"]}]
+    receipt = deposit(world.desk, world.system, record)
+    world.do(lambda unit: register_person(unit, staff_no="NEW-1", display_name="示例新人", at=world.clock.now()))
+    rating = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied"}]}
+    assert supplement(world.desk, world.system, receipt.case_id, base_version=1, part=rating, reason="评价").version == 2
+
+
+def test_a_supplement_opens_the_earlier_version_on_record_and_a_correction_opens_nothing(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record())
+    with pytest.raises(InvalidInput):
+        correct(world.desk, world.system, receipt.case_id, base_version=1, record={"title": "缺项"}, reason="更正")
+    assert world.entries("case.reopened") == []
+    bad = {"feedback": [{"target": "nobody", "satisfaction": "satisfied"}]}
+    for _ in range(2):
+        with pytest.raises(InvalidInput):
+            supplement(world.desk, world.system, receipt.case_id, base_version=1, part=bad, reason="评价")
+    assert len(world.entries("case.reopened")) == 2
+    assert len(world.entries("deposit.refused")) == 3
+
+
+def test_the_level_that_hides_texts_is_not_lowered_by_a_case_system(world: World) -> None:
+    receipt = deposit(world.desk, world.system, world.record(sensitivity_level="work_secret"))
+    with pytest.raises(InvalidInput) as caught:
+        correct(world.desk, world.system, receipt.case_id, base_version=1, record=world.record(sensitivity_level="internal"), reason="更正")
+    assert [fault.path for fault in caught.value.faults] == ["sensitivity_level"]
+
+
+def test_rotating_keys_opens_no_wall_and_breaks_no_promise_of_the_same_answer(world: World) -> None:
+    record = accusation()
+    record["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "司马丁", "party_user_ids": ["S-4"]}]
+    receipt = deposit(world.desk, world.system, record, idempotency_key="k-9")
+    before = seen_by(world, receipt.case_id), find(world.desk, world.caller("S-4"), {}).total
+    for info in world.desk.keys.keys(FONDS):
+        if info.state == "current" and info.scope.startswith(("digest", "blind/", "detail")):
+            world.desk.keys.new_generation(FONDS, info.scope, world.clock.now())
+    assert (seen_by(world, receipt.case_id), find(world.desk, world.caller("S-4"), {}).total) == before
+    assert deposit(world.desk, world.system, record, idempotency_key="k-9").entry_id == receipt.entry_id
+    assert deposit(world.desk, world.system, record).status == "same"
+
+
+def test_a_wall_whose_rows_are_gone_is_closed_for_lists_too(world: World) -> None:
+    record = accusation()
+    record["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "司马丁", "party_user_ids": ["S-4"]}]
+    deposit(world.desk, world.system, record)
+    world.desk.uow.bookkeep(FONDS, lambda unit: unit.conn.execute(delete(case_walls)))
+    assert find(world.desk, world.caller("S-4"), {}).total == 0
 
 
 def test_a_case_of_another_source_system_does_not_exist_for_a_client(world: World) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from acts.errors import Refused
 from archive.finding import Found, find
@@ -16,10 +17,12 @@ from archive.reading import view
 from archive.requests.approvals import decide_request
 from archive.requests.filing import Form, file
 from archive.requests.grants import read_request, requests_of
-from case_world import World
+from audit.tables import log_details
+from case_world import FONDS, World
 from foundation.errors import ArchiveError, NotFound
 from petition_records import accusation
 from policies.level import Level
+from vault.details import Detail, open_detail
 
 EVERYTHING = {"facets": ["closure_type", "statutory_class", "petition_form", "stages[].stage", "grade"], "limit": 50}
 
@@ -79,14 +82,20 @@ def test_exact_search_by_identity_gives_the_accused_no_hit(world: World) -> None
     assert found.total == 0
 
 
-def test_an_attempt_on_the_wall_is_on_record_with_an_alarm_the_caller_does_not_see(world: World) -> None:
+def test_the_log_tells_an_attempt_on_the_wall_from_one_on_nothing_only_to_who_may_open_its_detail(world: World) -> None:
     case_id = accused(world, "S-4")
-    with pytest.raises(NotFound) as caught:
-        view(world.desk, world.caller("S-4"), case_id)
-    entry = world.entries("access.refused")[-1]
-    assert entry.data["cause"] == "wall"
-    assert entry.data["alarm"] is True
-    assert "wall" not in f"{caught.value!r} {caught.value.text_en} {caught.value.params}"
+    causes = []
+    for staff_no, target in (("S-4", case_id), ("S-5", case_id), ("S-4", world.desk.keys.archive_id)):
+        with pytest.raises(NotFound):
+            view(world.desk, world.caller(staff_no), target)
+        entry = world.entries("access.refused")[-1]
+        assert entry.data == {"action": "case.view"}
+        with world.desk.db.read() as conn:
+            row = conn.execute(select(log_details).where(log_details.c.entry_id == entry.id)).one()
+        detail = Detail(bytes(row.commitment), bytes(row.sealed), row.key_ref)
+        causes.append((open_detail(world.desk.keys.detail_key(FONDS), FONDS, "cause", detail).strip(), len(row.sealed)))
+    assert [cause for cause, _ in causes] == ["wall alarm", "out-of-scope", "absent"]
+    assert len({size for _, size in causes}) == 1
 
 
 def form(world: World, case_id: str) -> Form:

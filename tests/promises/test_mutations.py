@@ -72,7 +72,7 @@ MUTATIONS = (
     Mutation(
         "an unresolved accusation is open to named persons only",
         "archive/scoping.py",
-        "or_(cases.c.wall_resolved == 1, named)",
+        "or_(and_(cases.c.wall_resolved == 1, walled), named)",
         "or_(cases.c.wall_resolved >= 0, named)",
         "tests/archive/test_wall.py::test_an_unresolved_accusation_is_open_to_the_persons_named_and_to_nobody_else",
     ),

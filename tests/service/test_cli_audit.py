@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -147,19 +148,21 @@ def test_a_fonds_that_is_not_there_gets_no_log_by_being_asked_for(archive_copy: 
 
 def test_a_row_changed_in_the_database_is_named_by_fsck(archive_copy: Terminal) -> None:
     assert archive_copy.run("audit", "fsck").status == 0
-    with sqlite3.connect(archive_copy.database) as conn:
+    with closing(sqlite3.connect(archive_copy.database)) as conn, conn:
         triggers = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'log_entries'")]
         assert triggers
         for name in triggers:
             conn.execute(f"DROP TRIGGER {name}")
-        conn.execute("UPDATE log_entries SET body = replace(body, 'founding', 'fovnding') WHERE fonds = ? AND idx = 3", (FONDS,))
+        conn.execute(
+            "UPDATE log_entries SET body = CAST(replace(body, 'founding', 'fovnding') AS BLOB) WHERE fonds = ? AND idx = 3", (FONDS,)
+        )
     said = archive_copy.run("audit", "fsck", "--fonds", FONDS)
     assert (said.status, "log-damaged" in said.text) == (1, True)
 
 
 def test_a_restored_database_is_refused_until_it_is_admitted_on_record(archive_copy: Terminal, tmp_path: Path) -> None:
     backup = tmp_path / "backup.sqlite"
-    with sqlite3.connect(archive_copy.database) as conn:
+    with closing(sqlite3.connect(archive_copy.database)) as conn, conn:
         conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     shutil.copy(archive_copy.database, backup)
     key = archive_copy.vkey(FONDS)

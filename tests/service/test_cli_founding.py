@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,9 +181,7 @@ def test_a_database_that_another_process_holds_is_not_opened_to_act(founded: Ter
 
 
 def test_a_database_of_a_newer_program_is_refused_by_every_command(founded: Terminal) -> None:
-    import sqlite3
-
-    with sqlite3.connect(founded.database) as conn:
+    with closing(sqlite3.connect(founded.database)) as conn, conn:
         conn.execute("UPDATE alembic_version SET version_num = '9999'")
     for words in (("audit", "status"), ("serve",), ("migrate",)):
         said = founded.run(*words)
@@ -192,7 +192,7 @@ def test_an_empty_database_is_not_served(tmp_path: Path) -> None:
     terminal = Terminal.at(tmp_path / "var")
     assert terminal.run("migrate").status == 0
     said = terminal.run("serve")
-    assert (said.status, "wrong-database" in said.text) == (1, True)
+    assert (said.status, "archive-not-founded" in said.text) == (1, True)
 
 
 def test_the_help_teaches_in_chinese_first_and_english(founded_once: tuple[Terminal, list[str]]) -> None:

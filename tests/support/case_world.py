@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from acts.desk import Caller, Desk
 from audit.entry import Entry
@@ -22,8 +23,9 @@ from auth.people import open_account, register_person
 from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post, posts_held
 from auth.principal import Principal
+from auth.tables import sessions
 from auth.units import found_unit
-from foundation.clock import MovableClock
+from foundation.clock import MovableClock, to_ms
 from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
@@ -63,6 +65,7 @@ class World:
     persons: dict[str, str] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
     source: Principal | None = None
+    sessions: dict[str, str] = field(default_factory=dict)
 
     def principal(self, staff_no: str, **changes: Any) -> Principal:
         """A person signed in with two factors, acting in the role of their post now."""
@@ -76,11 +79,28 @@ class World:
             "posts": held,
             "role": PEOPLE[staff_no][0],
             "assurance": 2,
-            "session_id": new_id(),
+            "session_id": self.session_of(staff_no),
             "client": "loopback",
             "authenticated_at": self.clock.now(),
         }
         return Principal(**(values | changes))
+
+    def session_of(self, staff_no: str) -> str:
+        """A live session of this person, one for all their requests."""
+        if staff_no not in self.sessions:
+            row = {
+                "fonds": FONDS,
+                "session_id": new_id(),
+                "account_id": self.accounts[staff_no],
+                "created_ms": to_ms(self.clock.now()),
+                "expires_ms": to_ms(self.clock.now() + timedelta(days=400)),
+                "last_seen_ms": to_ms(self.clock.now()),
+                "assurance": 2,
+                "client": "loopback",
+            }
+            self.desk.uow.bookkeep(FONDS, lambda unit: unit.conn.execute(insert(sessions), row))
+            self.sessions[staff_no] = str(row["session_id"])
+        return self.sessions[staff_no]
 
     def caller(self, staff_no: str, **changes: Any) -> Caller:
         return Caller(self.principal(staff_no, **changes), new_id())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class Terminal:
 
     def entries(self, fonds: str, kind: str = "") -> int:
         """How many entries the log holds (of a kind)."""
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as conn:
+        with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as conn:
             query, values = "SELECT count(*) FROM log_entries WHERE fonds = ?", [fonds]
             if kind:
                 query, values = f"{query} AND kind = ?", [fonds, kind]

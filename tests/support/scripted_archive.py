@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -221,7 +222,8 @@ def new_id() -> str:
 
 
 @contextmanager
-def scripted_archive() -> Iterator[ScriptedArchive]:
+def scripted_archive(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedArchive]:
+    """Serve on this machine, over TLS where a context is given."""
     archive = ScriptedArchive()
 
     class Handler(BaseHTTPRequestHandler):
@@ -246,7 +248,9 @@ def scripted_archive() -> Iterator[ScriptedArchive]:
             """A connection cut on purpose is no news."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    archive.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    archive.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
