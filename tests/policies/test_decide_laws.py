@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import find, given
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 import decision_world as w
@@ -80,7 +80,8 @@ def test_the_worlds_of_these_laws_meet_both_answers() -> None:
                 who, facts, grants = world
                 return isinstance(decide(who, action, facts, grants, w.NOW, RULES), kind)
 
-            assert find(strategy, answered)
+            # Generated, not shrunk: which world answers does not matter.
+            assert find(strategy, answered, settings=settings(phases=[Phase.generate]))
 
 
 @given(world=w.matched())

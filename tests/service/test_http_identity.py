@@ -168,7 +168,7 @@ def test_an_assertion_of_one_client_signed_by_another_is_refused(archive: SmallA
         ("grant_type=client_credentials", "unsupported-grant-type"),
         ("grant_type=client_credentials&grant_type=client_credentials", "bad-request"),
         ("nonsense", "bad-request"),
-        ("", "bad-request"),
+        ("", "unsupported-grant-type"),
         ("&".join(f"a{number}=1" for number in range(20)), "bad-request"),
     ],
 )
