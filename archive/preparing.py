@@ -149,7 +149,7 @@ def prepare(
         "source_system": facts["source_system"],
         "case_no": facts["case_no"],
         **{name: _column_value(facts.get(name)) for name in _SAME_NAME},
-        **{column: to_ms(parse_iso(facts[name])) for name, column in _INSTANTS.items()},
+        **{column: to_ms(parse_iso(facts[name])) if name in facts else None for name, column in _INSTANTS.items()},
     }
     return Prepared(
         case_id=case_id,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, false
+from sqlalchemy import ColumnElement, and_, exists, false, func
 
 from archive.preparing import COLUMN_OF, TERM_LENGTH, term_of
 from archive.tables import case_terms, cases
@@ -20,7 +20,12 @@ MOST_VALUES = 100
 MOST_FILTERS = 20
 MOST_FACETS = 8
 MOST_ROWS = 100
-SORTS = {"closed_at": cases.c.closed_ms, "registered_at": cases.c.registered_ms, "petition_date": cases.c.petition_date}
+# What a source did not tell sorts before everything: a null would fall out of every page but the first.
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "closed_at": cases.c.closed_ms,
+    "registered_at": func.coalesce(cases.c.registered_ms, 0),
+    "petition_date": func.coalesce(cases.c.petition_date, ""),
+}
 
 # Operation -> search modes of the catalogue that allow it.
 _OPERATIONS: Mapping[str, frozenset[str]] = {

@@ -33,6 +33,15 @@ def check_id(path: str, value: object) -> None:
         raise refuse(path, "id")
 
 
+def is_code(value: object) -> bool:
+    """Tell whether a text can stand in the log as a code: for those who give codes, before anything carries one."""
+    try:
+        check_code("", value)
+    except EntryRefused:
+        return False
+    return True
+
+
 def check_code(path: str, value: object) -> None:
     """Refuse anything but a code."""
     if type(value) is not str or not _CODE.fullmatch(value):

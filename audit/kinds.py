@@ -89,7 +89,7 @@ _ALL = (
     _about("request.trimmed-approved", "审批部分同意", "A request was approved in part", "requests", "request"),
     _about("request.refused", "审批不同意", "A request was refused", "requests", "request"),
     _about("request.lapsed", "申请逾期失效", "A request lapsed unanswered", "requests", "request"),
-    _perhaps("requests.listed", "查看申请或授权", "Requests or grants were looked at", "requests", "fonds"),
+    _perhaps("requests.listed", "查看申请或授权", "Requests or grants were looked at", "requests", "fonds", "request"),
     _about("grant.made", "产生授权", "A grant was made", "requests", "grant"),
     _about("grant.returned", "提前归还", "A grant was returned early", "requests", "grant"),
     _about("grant.revoked", "撤销授权", "A grant was revoked", "requests", "grant"),

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, and_, func, insert, literal, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
+from audit.forms import is_code
 from auth.errors import AlreadyThere, NoSuchThing, NotInForce, StillInUse, UnitCycle
 from auth.inserting import insert_new
 from auth.tables import posts, unit_history, units
@@ -28,6 +29,11 @@ DEEPEST = 32
 def found_unit(unit: Unit, *, code: str, title: str, parent_id: str | None, at: datetime, unit_id: str | None = None) -> str:
     """Found a unit under a live parent (None: a root) and return its id; AlreadyThere when the code was ever used."""
     _check_texts(code=code, title=title)
+    if not is_code(code):
+        # Entries name a unit by its code, and the log has no form for other text.
+        raise InvalidInput(
+            [Fault("code", "shape", "机构代码只能用英文字母、数字和 _.:/-。", "A unit's code has ASCII letters, digits and _.:/- only.")]
+        )
     if parent_id is not None:
         _live(unit, parent_id, at)
     unit_id = unit_id or new_id()

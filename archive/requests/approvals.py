@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlalchemy.exc import IntegrityError
 
-from acts.deciding import permit
+from acts.deciding import faults_on_record, permit
 from acts.desk import Caller, Desk, log_detail
 from archive.office_facts import office_facts
 from archive.requests.store import insert_decision, insert_grant, request_facts, save_state
@@ -83,10 +83,12 @@ def decide_request(
         facts = request_facts(conn, desk.keys, caller.fonds, [request_id]).get(request_id)
     act.allowed = permit(desk, caller, "request.decide", facts, about={"kind": "request", "id": request_id})
     reach("approval.decided")
-    try:
-        written = desk.uow.run(caller.fonds, act.write)
-    except IntegrityError:
-        raise DecidedMeanwhile from None
+    # An attempt to add to a form is an attempt: what breaks the rules here is on record like any refusal.
+    with faults_on_record(desk, caller, "request.decide", about={"kind": "request", "id": request_id}):
+        try:
+            written = desk.uow.run(caller.fonds, act.write)
+        except IntegrityError:
+            raise DecidedMeanwhile from None
     reach("approval.recorded")
     return act.finish(*written)
 
@@ -207,6 +209,9 @@ def left(current: Asked, trim: Trim | None) -> Asked:
     if trim is None:
         return current
     faults = []
+    if trim.level is Level.WITHHELD:
+        words = ("不予显示等于不同意，请改为不同意并写明理由。", "To leave nothing, refuse, with the reason.")
+        faults.append(Fault("trim.level", "nothing-left", *words))
     if trim.cases is not None and not {target.case_id for target in current.targets}.issuperset(trim.cases):
         faults.append(Fault("trim.cases", "not-on-the-form", "只能在申请所列案卷中取舍。", "Only cases of the form can be left."))
     if trim.paths is not None and not {target.path for target in current.targets}.issuperset(trim.paths):

@@ -133,7 +133,9 @@ def read_request(desk: Desk, caller: Caller, request_id: str) -> RequestView:
     allowed = permit(desk, caller, "request.view", facts, about={"kind": "request", "id": request_id})
     if facts is None:
         raise NotFound
-    _record_list(desk, caller, "request", 1)
+    about = {"kind": "request", "id": request_id}
+    event = caller.event(desk, "requests.listed", object=about, verdict="permit", reason=allowed.rule, data={"what": "request"})
+    desk.uow.run(caller.fonds, lambda unit: unit.add(event))
     with desk.db.read() as conn:
         form = conn.execute(
             select(access_requests.c.usage, access_requests.c.filed_entry).where(

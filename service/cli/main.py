@@ -7,6 +7,7 @@ import sys
 import typer
 
 from foundation.errors import ArchiveError
+from petition_archive_client.errors import ArchiveClientError
 from service.cli import auditing, demo, founding, importing, keys, serving, tour
 from service.cli.first_sign_in import first_sign_in
 from service.cli.terminal import CommandFailed, complain
@@ -60,6 +61,8 @@ def main() -> None:
         app(prog_name="petition-archive")
     except (ArchiveError, CommandFailed) as error:
         sys.exit(complain(error))
+    except ArchiveClientError as error:
+        sys.exit(complain(CommandFailed(f"{error.zh} [{error.code}]", str(error))))
     except TlogError as error:
         sys.exit(complain(CommandFailed(f"日志校验未通过（{error.code}）：{error}", "The log does not hold, see above.")))
     except KeyboardInterrupt:

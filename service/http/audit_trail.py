@@ -60,7 +60,7 @@ class TrailAnswer(Answer):
 
 
 @router.post("/audit:query", summary="查询留痕 Question the trail", response_model=TrailAnswer, responses=problems(413, 415))
-def ask(form: Annotated[TrailQuestion, Depends(body_of(TrailQuestion))], who: Who) -> Response:
+def ask(who: Who, form: Annotated[TrailQuestion, Depends(body_of(TrailQuestion))]) -> Response:
     """Who did what, when, on which case and why: within the groups of entries the asker's role may question, and outside the walls."""
     caller = who.caller()
     question = Question(

@@ -100,7 +100,7 @@ RawCase = Annotated[bytes, Depends(case_body)]
     responses=problems(409, 413, 415) | {200: {"description": "相同内容已归档 The same content was archived", "model": ReceiptAnswer}},
     openapi_extra=_DEPOSIT,
 )
-def deposit_one(body: RawCase, who: Who, idempotency_key: IdempotencyKey = None) -> Response:
+def deposit_one(who: Who, body: RawCase, idempotency_key: IdempotencyKey = None) -> Response:
     """Take one closed case in. Acknowledged when durable. The same content again answers the same receipt (200); other content is 409."""
     caller = who.caller()
     if idempotency_key is not None and not (
@@ -128,7 +128,7 @@ def deposit_one(body: RawCase, who: Who, idempotency_key: IdempotencyKey = None)
     },
     openapi_extra=_BATCH,
 )
-async def deposit_stream(request: Request, who: Who) -> Response:
+async def deposit_stream(who: Who, request: Request) -> Response:
     """A stream of cases, one a line, answered by a stream: `{"line", "status", "receipt" | "problem"}`, and `{"done": true, …}` at its end.
 
     A line without an answer was not taken: send it again. A client that does not read while it sends keeps it under 20,000 lines.
@@ -145,7 +145,7 @@ async def deposit_stream(request: Request, who: Who) -> Response:
     responses=problems(404, 409, 413, 415),
     openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": Supplement.model_json_schema()}}}},
 )
-def add(case_id: Id, body: RawCase, who: Who) -> Response:
+def add(who: Who, case_id: Id, body: RawCase) -> Response:
     """Add later reviews, ratings, rulings: a new version; every earlier one is kept."""
     caller = who.caller()
     form = checked(Supplement, loads(body, max_bytes=who.house.limits.body))
@@ -161,7 +161,7 @@ def add(case_id: Id, body: RawCase, who: Who) -> Response:
     responses=problems(404, 409, 413, 415),
     openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": Correction.model_json_schema()}}}},
 )
-def replace(case_id: Id, body: RawCase, who: Who) -> Response:
+def replace(who: Who, case_id: Id, body: RawCase) -> Response:
     """Replace the record by a corrected one of the same number: a new version; grants for earlier ones are dead."""
     caller = who.caller()
     form = checked(Correction, loads(body, max_bytes=who.house.limits.body))

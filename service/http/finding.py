@@ -67,7 +67,7 @@ class FoundAnswer(Answer):
 
 
 @router.post("/cases:find", summary="检索 Find cases", response_model=FoundAnswer, responses=problems(400, 413, 415))
-def find(form: Annotated[Search, Depends(body_of(Search))], who: Who) -> Response:
+def find(who: Who, form: Annotated[Search, Depends(body_of(Search))]) -> Response:
     """Search, count and page through the cases in the caller's scope, by fields the caller sees in clear."""
     caller = who.caller()
     body = form.model_dump(include={"filters", "facets", "sort", "limit"})
@@ -75,7 +75,7 @@ def find(form: Annotated[Search, Depends(body_of(Search))], who: Who) -> Respons
 
 
 @router.post("/cases:find-identity", summary="按身份检索 Find by identity", response_model=FoundAnswer, responses=problems(413, 415, 429))
-def find_identity(form: Annotated[IdentitySearch, Depends(body_of(IdentitySearch))], who: Who) -> Response:
+def find_identity(who: Who, form: Annotated[IdentitySearch, Depends(body_of(IdentitySearch))]) -> Response:
     """Exact search by name, document number or telephone: purposed, on record, and limited (`RateLimit`)."""
     caller = who.caller()
     try:

@@ -105,7 +105,7 @@ def give_back(grant_id: Id, who: Who) -> Response:
     response_model=LoggedAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def revoke(grant_id: Id, form: Annotated[Revocation, Depends(body_of(Revocation))], who: Who) -> Response:
+def revoke(who: Who, grant_id: Id, form: Annotated[Revocation, Depends(body_of(Revocation))]) -> Response:
     """An approver, the principal or the security administrator takes the grant back, at once and for good."""
     caller = who.caller()
     return reply(LoggedAnswer(log_index=grants.revoke(who.desk, caller, known_id(grant_id), form.reason)))
@@ -118,7 +118,7 @@ def revoke(grant_id: Id, form: Annotated[Revocation, Depends(body_of(Revocation)
     response_model=OpeningAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def open_case(grant_id: Id, form: Annotated[OpeningForm, Depends(body_of(OpeningForm))], who: Who) -> Response:
+def open_case(who: Who, grant_id: Id, form: Annotated[OpeningForm, Depends(body_of(OpeningForm))]) -> Response:
     """Begin a session on one case (one use), or read again inside the one that runs."""
     caller = who.caller()
     clear = openings.open_case(who.desk, caller, known_id(grant_id), known_id(form.case_id))

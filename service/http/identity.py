@@ -54,7 +54,7 @@ class Asking:
     request_id: str
     client: str
     address: str
-    token: str | None
+    token: str
     role: str | None
 
     @property
@@ -64,8 +64,6 @@ class Asking:
 
     def session(self) -> Session:
         """The live session, whatever it still has to do; NotSignedIn."""
-        if self.token is None:
-            raise NotSignedIn
         with self.house.desk.db.read() as conn:
             session = of_bearer(self.house.auth, conn, self.token)
         touch(self.house.auth, session)
@@ -82,14 +80,16 @@ class Asking:
 async def asking(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)], archive_role: RoleHeader = None
 ) -> Asking:
-    """The dependency of every operation that knows its caller."""
+    """The dependency of every operation that knows its caller. It comes first in their signatures: nobody's bodies are not even read."""
+    if credentials is None or credentials.scheme.lower() != "bearer":
+        raise NotSignedIn
     state = request.state
     return Asking(
         house=house_of(request),
         request_id=state.request_id,
         client=state.client,
         address=state.address,
-        token=credentials.credentials if credentials is not None and credentials.scheme.lower() == "bearer" else None,
+        token=credentials.credentials,
         role=archive_role,
     )
 

@@ -92,7 +92,7 @@ def me(who: Who) -> Response:
 
 
 @router.post("/secret", status_code=204, summary="修改口令 Change the secret", responses=problems(413, 415))
-def secret(form: Annotated[NewSecret, Depends(body_of(NewSecret))], who: Who) -> Response:
+def secret(who: Who, form: Annotated[NewSecret, Depends(body_of(NewSecret))]) -> Response:
     """Change one's own secret; every other session of the account ends."""
     change_secret(who.house.auth, who.session(), present=form.current, new=form.new, request_id=who.request_id)
     return Response(status_code=204)
@@ -108,7 +108,7 @@ def enrol(who: Who) -> Response:
 
 
 @router.post("/totp:confirm", status_code=204, summary="确认动态验证码 Confirm the second factor", responses=problems(413, 415))
-def confirm(form: Annotated[Code, Depends(body_of(Code))], who: Who) -> Response:
+def confirm(who: Who, form: Annotated[Code, Depends(body_of(Code))]) -> Response:
     """Confirm with a code: this session has two factors from now on, the account's others end."""
     confirm_factor(who.house.auth, who.session(), form.code, request_id=who.request_id)
     return Response(status_code=204)

@@ -48,7 +48,7 @@ Limit = Annotated[int, Query(ge=1, le=reading.MOST)]
 
 
 @router.post("/units", status_code=201, summary="设立机构 Create a unit", response_model=MadeAnswer, responses=problems(404, 409, 413, 415))
-def create_unit(form: Annotated[UnitForm, Depends(body_of(UnitForm))], who: Who) -> Response:
+def create_unit(who: Who, form: Annotated[UnitForm, Depends(body_of(UnitForm))]) -> Response:
     """Found a unit under a live one."""
     staff, caller = _staff(who)
     parent = known_id(form.parent_id) if form.parent_id is not None else None
@@ -63,7 +63,7 @@ def list_units(who: Who, after: After = None, limit: Limit = reading.MOST) -> Re
 
 
 @router.post("/posts", status_code=201, summary="设立岗位 Create a post", response_model=MadeAnswer, responses=problems(404, 409, 413, 415))
-def create_post(form: Annotated[PostForm, Depends(body_of(PostForm))], who: Who) -> Response:
+def create_post(who: Who, form: Annotated[PostForm, Depends(body_of(PostForm))]) -> Response:
     """Create a post; who holds it is the security administrator's act."""
     staff, caller = _staff(who)
     return _made(posts.create_post(staff, caller, unit_id=known_id(form.unit_id), role=form.role, title=form.title))
@@ -83,7 +83,7 @@ def list_posts(who: Who, after: After = None, limit: Limit = reading.MOST) -> Re
     response_model=MadeAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def hold_post(post_id: Id, form: Annotated[HoldingForm, Depends(body_of(HoldingForm))], who: Who) -> Response:
+def hold_post(who: Who, post_id: Id, form: Annotated[HoldingForm, Depends(body_of(HoldingForm))]) -> Response:
     """What grants a role. Nobody appoints themselves; roles that must stay apart are refused (409)."""
     staff, caller = _staff(who)
     holding_id = posts.hold_post(
@@ -100,7 +100,7 @@ def hold_post(post_id: Id, form: Annotated[HoldingForm, Depends(body_of(HoldingF
 
 
 @router.post("/holdings/{holding_id}/end", status_code=204, summary="离岗 Leave a post", responses=problems(404, 409, 413, 415))
-def leave_post(holding_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def leave_post(who: Who, holding_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Take a person out of a post now; the holding stays in the history."""
     staff, caller = _staff(who)
     posts.leave_post(staff, caller, known_id(holding_id), reason=form.reason)
@@ -108,7 +108,7 @@ def leave_post(holding_id: Id, form: Annotated[ReasonForm, Depends(body_of(Reaso
 
 
 @router.post("/people", status_code=201, summary="登记人员 Register a person", response_model=MadeAnswer, responses=problems(409, 413, 415))
-def register_person(form: Annotated[PersonForm, Depends(body_of(PersonForm))], who: Who) -> Response:
+def register_person(who: Who, form: Annotated[PersonForm, Depends(body_of(PersonForm))]) -> Response:
     """Register a member of staff; what they may do hangs on posts."""
     staff, caller = _staff(who)
     return _made(people.register_person(staff, caller, staff_no=form.staff_no, display_name=form.display_name))
@@ -128,7 +128,7 @@ def list_people(who: Who, after: After = None, limit: Limit = reading.MOST) -> R
     response_model=FirstSecretAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def create_account(form: Annotated[AccountForm, Depends(body_of(AccountForm))], who: Who) -> Response:
+def create_account(who: Who, form: Annotated[AccountForm, Depends(body_of(AccountForm))]) -> Response:
     """Open the one account of a person, with a first secret that is told once."""
     staff, caller = _staff(who)
     return _secret(accounts.create_account(staff, caller, person_id=form.person_id, login=form.login), 201)
@@ -143,7 +143,7 @@ def list_accounts(who: Who, after: After = None, limit: Limit = reading.MOST) ->
 
 
 @router.post("/accounts/{account_id}/block", status_code=204, summary="停用账号 Block an account", responses=problems(404, 409, 413, 415))
-def block_account(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def block_account(who: Who, account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Block an account at once; its sessions end."""
     staff, caller = _staff(who)
     accounts.block_account(staff, caller, known_id(account_id), reason=form.reason)
@@ -153,7 +153,7 @@ def block_account(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(Re
 @router.post(
     "/accounts/{account_id}/unblock", status_code=204, summary="恢复账号 Unblock an account", responses=problems(404, 409, 413, 415)
 )
-def unblock_account(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def unblock_account(who: Who, account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Let a blocked account be used again."""
     staff, caller = _staff(who)
     accounts.unblock_account(staff, caller, known_id(account_id), reason=form.reason)
@@ -166,7 +166,7 @@ def unblock_account(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(
     response_model=FirstSecretAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def reset_secret(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def reset_secret(who: Who, account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Give an account a new first secret; the old one and every session end."""
     staff, caller = _staff(who)
     return _secret(accounts.reset_secret(staff, caller, known_id(account_id), reason=form.reason), 200)
@@ -178,7 +178,7 @@ def reset_secret(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(Rea
     summary="解除动态验证码 Withdraw a factor",
     responses=problems(404, 409, 413, 415),
 )
-def reset_factor(account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def reset_factor(who: Who, account_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Withdraw an account's second factor; its sessions end, and a new one must be enrolled."""
     staff, caller = _staff(who)
     accounts.reset_factor(staff, caller, known_id(account_id), reason=form.reason)
@@ -196,7 +196,7 @@ def list_sessions(account_id: Id, who: Who) -> Response:
 
 
 @router.post("/sessions/{session_id}/revocation", status_code=204, summary="强制下线 End a session", responses=problems(404, 413, 415))
-def revoke_session(session_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def revoke_session(who: Who, session_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """End somebody's session at once: its tokens stop at their next use."""
     staff, caller = _staff(who)
     sessions.revoke_session(staff, caller, known_id(session_id), reason=form.reason)
@@ -206,7 +206,7 @@ def revoke_session(session_id: Id, form: Annotated[ReasonForm, Depends(body_of(R
 @router.post(
     "/clients", status_code=201, summary="登记业务系统 Register a client", response_model=ClientMade, responses=problems(409, 413, 415)
 )
-def register_client(form: Annotated[ClientForm, Depends(body_of(ClientForm))], who: Who) -> Response:
+def register_client(who: Who, form: Annotated[ClientForm, Depends(body_of(ClientForm))]) -> Response:
     """Register a case system: one fonds, one public key, and no role but depositor."""
     staff, caller = _staff(who)
     made = clients.register_client(staff, caller, source_system=form.source_system, title=form.title, public_jwk=form.public_jwk)
@@ -223,7 +223,7 @@ def list_clients(who: Who) -> Response:
 @router.post(
     "/clients/{client_id}/revocation", status_code=204, summary="注销业务系统 Revoke a client", responses=problems(404, 409, 413, 415)
 )
-def revoke_client(client_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))], who: Who) -> Response:
+def revoke_client(who: Who, client_id: Id, form: Annotated[ReasonForm, Depends(body_of(ReasonForm))]) -> Response:
     """Revoke a case system for good: its tokens end at their next use."""
     staff, caller = _staff(who)
     clients.revoke_client(staff, caller, known_id(client_id), reason=form.reason)

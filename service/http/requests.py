@@ -140,7 +140,7 @@ class DecidedAnswer(Answer):
 
 
 @router.post("", status_code=201, summary="提交审批表 File a request", response_model=FiledAnswer, responses=problems(404, 409, 413, 415))
-def file(form: Annotated[AccessForm, Depends(body_of(AccessForm))], who: Who) -> Response:
+def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))]) -> Response:
     """File a form. 404 where it names a case that is not the applicant's to know of; 409 with `stages` where nobody could approve it."""
     caller = who.caller()
     filed = filing.file(
@@ -186,7 +186,7 @@ def one(request_id: Id, who: Who) -> Response:
     response_model=WithdrawnAnswer,
     responses=problems(400, 404, 409, 412, 428),
 )
-def withdraw(request_id: Id, who: Who, version: ReadVersion) -> Response:
+def withdraw(who: Who, request_id: Id, version: ReadVersion) -> Response:
     """The applicant takes a pending request back."""
     caller = who.caller()
     after = filing.withdraw(who.desk, caller, known_id(request_id), version)
@@ -199,7 +199,7 @@ def withdraw(request_id: Id, who: Who, version: ReadVersion) -> Response:
     response_model=DecidedAnswer,
     responses=problems(400, 404, 409, 412, 413, 415, 428),
 )
-def decide(request_id: Id, form: Annotated[DecisionForm, Depends(body_of(DecisionForm))], who: Who, version: ReadVersion) -> Response:
+def decide(who: Who, request_id: Id, form: Annotated[DecisionForm, Depends(body_of(DecisionForm))], version: ReadVersion) -> Response:
     """Approve, perhaps less than was asked, or refuse with a reason. Two decisions at once: one wins, the other gets 409 or 412."""
     caller = who.caller()
     if form.trim is not None and form.verdict == "refuse":

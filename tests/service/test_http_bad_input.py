@@ -198,7 +198,8 @@ def test_later_versions_are_made_by_supplement_and_correction_from_the_version_t
         without = system.post(f"/v1/cases/{case_id}/corrections", json={"base_version": 3, "reason": "", "case": corrected})
         assert (without.status_code, _rules(without)) == (422, {("reason", "too-short")})
     with archive.as_system("hotline") as other:
-        foreign = other.post(f"/v1/cases/{case_id}/supplements", json={"base_version": 3, "reason": "x", "supplement": {"feedback": [rating]}})
+        part = {"base_version": 3, "reason": "x", "supplement": {"feedback": [rating]}}
+        foreign = other.post(f"/v1/cases/{case_id}/supplements", json=part)
         assert foreign.status_code == 404
     assert archive.as_("handler").get(f"/v1/cases/{case_id}", params={"version": 1}).json()["version"] == 1
 

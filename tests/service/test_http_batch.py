@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -189,9 +190,7 @@ def test_a_client_that_goes_away_leaves_what_was_answered_and_nothing_half_done(
 
 
 @pytest.mark.parametrize("limit", ["lines", "bytes"])
-def test_a_batch_beyond_its_limits_says_so_after_what_it_took(archive: SmallArchive, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
+def test_a_batch_beyond_its_limits_says_so_after_what_it_took(archive: SmallArchive, limit: str) -> None:
     limits = archive.house.limits
     small = replace(limits, batch_lines=250) if limit == "lines" else replace(limits, batch=200_000)
     original = archive.house

@@ -155,7 +155,7 @@ def test_grants_and_openings_of_others_do_not_exist(archive: SmallArchive) -> No
     opened = archive.as_("handler").post(f"/v1/grants/{grant}/openings", json={"case_id": case_id}).json()
     with archive.as_("colleague") as colleague:
         for method, path, body in (
-            ("POST", f"/v1/grants/{{}}/openings", {"case_id": case_id}),
+            ("POST", "/v1/grants/{}/openings", {"case_id": case_id}),
             ("POST", "/v1/grants/{}/return", None),
             ("POST", "/v1/grants/{}/revocation", {"reason": "x"}),
         ):

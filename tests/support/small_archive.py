@@ -9,7 +9,6 @@ People sign in over HTTP when first asked for, with a one-time code computed her
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -303,6 +302,9 @@ def _furnish(archive: SmallArchive) -> None:
 
         return make
 
+    def system(name: str, jwk: dict[str, Any]) -> Callable[[Unit], Client]:
+        return lambda unit: register_client(unit, source_system=name, title="示例业务系统", public_jwk=jwk, at=at)
+
     def do(fonds: str, act: Callable[[Unit], T]) -> T:
         def recorded(unit: Unit) -> T:
             value = act(unit)
@@ -317,16 +319,9 @@ def _furnish(archive: SmallArchive) -> None:
     other = do(OTHER_FONDS, units)
     for name, (staff_no, role) in {"other_handler": ("S-1", "handler"), "other_inspector": ("S-4", "inspector")}.items():
         archive.people[name] = do(OTHER_FONDS, person(name, staff_no, (role,), other["U-1"]))
-    for name, fonds in ((SOURCE, FONDS), ("hotline", FONDS), ("other-system", OTHER_FONDS)):
+    for name, code in ((SOURCE, FONDS), ("hotline", FONDS), ("other-system", OTHER_FONDS)):
         key = ec.generate_private_key(ec.SECP256R1())
-        jwk = jwk_of(key)
-        client = do(fonds, lambda unit, name=name, jwk=jwk: register_client(unit, source_system=name, title="示例业务系统", public_jwk=jwk, at=at))
-        archive.systems[name] = CaseSystem(client, key)
-
-
-def raw_json(value: Any) -> bytes:
-    """JSON as a careless client writes it: lone surrogates and all."""
-    return json.dumps(value).encode()
+        archive.systems[name] = CaseSystem(do(code, system(name, jwk_of(key))), key)
 
 
 def b64url(raw: bytes) -> str:
