@@ -15,7 +15,9 @@ from archive.walls import outsider_tag, person_tag, unit_tag
 from auth import tables as register
 from foundation.canonical import canonical
 from foundation.clock import office_day, parse_iso, to_ms
+from foundation.errors import InvalidInput
 from foundation.ids import new_id
+from policies import plain_texts
 from policies.checked import Checked
 from policies.masked_copy import mask_record
 from policies.retention import propose
@@ -101,7 +103,12 @@ class Prepared:
 
 def check(desk: Desk, fonds: str, record: object) -> Checked:
     """Hold a record against the fonds' rulebook of today; InvalidInput with every fault."""
-    return validate(record, desk.rulebook(fonds), today=office_day(desk.clock.now()))
+    rulebook = desk.rulebook(fonds)
+    checked = validate(record, rulebook, today=office_day(desk.clock.now()))
+    slipped = plain_texts.faults(checked, rulebook)
+    if slipped:
+        raise InvalidInput(slipped)
+    return checked
 
 
 def prepare(

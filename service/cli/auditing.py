@@ -44,9 +44,7 @@ def export_log(
     directory: Directory,
     fonds: Fonds,
     url: Annotated[str, typer.Option(help="从运行中的服务导出 / export from a running service, e.g. http://127.0.0.1:8700")] = "",
-    login: Annotated[
-        str, typer.Option(help="与 --url 同用：督查人员或安全审计员的登录名 / with --url: login of an inspector or auditor")
-    ] = "",
+    login: Annotated[str, typer.Option(help="与 --url 同用：安全审计员的登录名 / with --url: login of a security auditor")] = "",
 ) -> None:
     """把已签名的日志导出为静态文件；再次导出到同一目录只补新增部分。 Export the signed log as static files; again: only what is new.
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from petition_archive_client.client import ArchiveClient
 from service.cli.log_copy import copy_log
 from service.cli.terminal import out, program
-from service.cli.tour_scenes import INSPECTOR
 from service.cli.tour_story import Story, check
 
 
@@ -25,12 +24,12 @@ def export_and_receipts(story: Story) -> None:
         "The case system checks its receipt itself, with the public key alone.",
     )
     story.export = story.folder / "export"
-    size = copy_log(story.people[INSPECTOR].log_file, story.export)
+    size = copy_log(story.people["auditadmin"].log_file, story.export)
     for door in story.people.values():
         door.close()
     story.tell(
-        f"督查人员导出全部 {size} 条日志：只有编号和代码，没有任何人的姓名。",
-        f"The inspector exports {size} entries: ids and codes, no names.",
+        f"安全审计员导出全部 {size} 条日志：只有编号和代码，没有任何人的姓名。",
+        f"The security auditor exports {size} entries: ids and codes, no names.",
     )
     text = b"".join(path.read_bytes() for path in story.export.rglob("*") if path.is_file())
     person = story.case["petitioners"][0]

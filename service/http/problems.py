@@ -59,6 +59,7 @@ TABLE: Final[Mapping[str, Row]] = {
     **_rows(415, "unsupported-media-type"),
     **_rows(422, "invalid-input", "request-not-acceptable", "secret-refused", "key-refused", "log-question-invalid"),
     **_rows(423, "import-busy"),
+    **_rows(503, "clock-behind", Retry_After="2"),
     **_rows(428, "if-match-required"),
     **_rows(429, "identity-search-limit"),
     **_rows(503, "sign-in-busy", "storage-unavailable", Retry_After="2"),

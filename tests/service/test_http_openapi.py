@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from petition_records import minimal, typical
-from policies.rulebook.load import base, base_sources, compile
+from policies.rulebook.load import base, base_sources
+from policies.rulebook.load import compile as compile_rulebook
 from service.http.answers import ProblemAnswer
 from service.http.app import create_app
 from service.http.openapi import OPEN, OPEN_OPERATIONS, document
@@ -109,7 +110,7 @@ def test_a_field_added_to_the_rulebook_is_in_the_description(archive: SmallArchi
     app = create_app(archive.house)
     before, after = (
         document(app, rulebook)["components"]["schemas"]["CaseDeposit"]["properties"]
-        for rulebook in (base(), compile(base_sources(), {"fields": {"field": [added]}}))
+        for rulebook in (base(), compile_rulebook(base_sources(), {"fields": {"field": [added]}}))
     )
     assert after.keys() - before.keys() == {"meeting_count"}
     assert after["meeting_count"]["maximum"] == 999

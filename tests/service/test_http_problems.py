@@ -90,13 +90,14 @@ def test_two_factors_are_asked_for_in_the_form_of_rfc_9470() -> None:
 
 def test_every_answer_has_the_media_type_of_rfc_9457(archive: SmallArchive) -> None:
     client = archive.http
+    token = {"Authorization": f"Bearer {archive.token('handler')}"}
     for method, path, status in (
         ("GET", "/nowhere", 404),
         ("PUT", "/v1/cases", 405),
         ("GET", "/v1/me", 401),
         ("GET", f"/v1/cases/{new_id()}?version=x", 422),
     ):
-        answer = client.request(method, archive.url + path)
+        answer = client.request(method, archive.url + path, headers=token if status == 422 else {})
         assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), path
         body = answer.json()
         assert {"type", "title", "title_zh", "status", "code", "detail", "detail_zh", "request_id"} <= body.keys()

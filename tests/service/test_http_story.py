@@ -19,43 +19,56 @@ def story(either_archive: SmallArchive) -> SmallArchive:
 
 
 def test_a_deposit_is_masked_asked_for_approved_opened_in_part_and_over_when_it_is_given_back(story: SmallArchive) -> None:
+    case_id = _deposited_and_masked(story)
+    grant = _approved_in_part(story, case_id)
+    _opened_and_given_back(story, case_id, grant)
+    inspector = story.as_("inspector")
+    asked = inspector.post("/v1/audit:query", json={"case": case_id, "kinds": ["access.intent", "access.outcome"]}).json()
+    assert [one["entry"]["kind"] for one in asked["entries"]] == ["access.outcome", "access.intent"] * 2
+    assert {one["entry"]["grant"] for one in asked["entries"]} == {grant}
+    assert story.entries("log.queried")
+
+
+def _deposited_and_masked(story: SmallArchive) -> str:
     with story.as_system() as system:
         receipt = system.post("/v1/cases", json=story.record()).json()
-    case_id = receipt["case_id"]
     assert receipt["status"] == "created"
     assert receipt["log"]["origin"] == "archive.example/F001"
-
-    handler = story.as_("handler")
-    masked = handler.get(f"/v1/cases/{case_id}").json()
+    with story.as_("handler") as handler:
+        masked = handler.get(f"/v1/cases/{receipt['case_id']}").json()
     assert "petitioners[].name" in masked["masked"]
     assert masked["record"]["petitioners"][0]["name"] != "张三"
     assert ID_ZHANG not in str(masked)
     assert MOBILE not in str(masked)
+    return str(receipt["case_id"])
 
-    filed = handler.post("/v1/access-requests", json=story.form(case_id, fields=["petitioners[].name", "petitioners[].mobile"]))
+
+def _approved_in_part(story: SmallArchive, case_id: str) -> str:
+    with story.as_("handler") as handler:
+        filed = handler.post("/v1/access-requests", json=story.form(case_id, fields=["petitioners[].name", "petitioners[].mobile"]))
     assert filed.status_code == 201, filed.text
     where = f"/v1/access-requests/{filed.json()['request_id']}"
+    with story.as_("leader") as leader:
+        read = leader.get(where)
+        assert read.json()["decidable"] is True
+        assert read.json()["reason"] == "复查需要核对信访人姓名"
+        assert read.headers["ETag"] == '"1"'
+        trimmed = leader.post(
+            f"{where}/decisions",
+            json={"verdict": "approve", "reason": "只同意姓名", "trim": {"fields": ["petitioners[].name"]}},
+            headers={"If-Match": read.headers["ETag"]},
+        )
+    assert trimmed.json()["status"] == "pending", trimmed.text
+    with story.as_("principal") as principal:
+        waiting = principal.get("/v1/access-requests", params={"box": "to-decide"}).json()["requests"]
+        assert filed.json()["request_id"] in {one["request_id"] for one in waiting}
+        assert principal.get(where).json()["decisions"][0]["comment"] == "只同意姓名"
+        decided = principal.post(f"{where}/decisions", json={"verdict": "approve"}, headers={"If-Match": trimmed.headers["ETag"]})
+    assert decided.json()["status"] == "approved", decided.text
+    return str(decided.json()["grant_id"])
 
-    leader = story.as_("leader")
-    read = leader.get(where)
-    assert read.json()["decidable"] is True
-    assert read.json()["reason"] == "复查需要核对信访人姓名"
-    assert read.headers["ETag"] == '"1"'
-    trimmed = leader.post(
-        f"{where}/decisions",
-        json={"verdict": "approve", "reason": "只同意姓名", "trim": {"fields": ["petitioners[].name"]}},
-        headers={"If-Match": read.headers["ETag"]},
-    )
-    assert trimmed.status_code == 200, trimmed.text
-    assert trimmed.json()["status"] == "pending"
-    principal = story.as_("principal")
-    waiting = principal.get("/v1/access-requests", params={"box": "to-decide"}).json()["requests"]
-    assert filed.json()["request_id"] in {one["request_id"] for one in waiting}
-    assert principal.get(where).json()["decisions"][0]["comment"] == "只同意姓名"
-    decided = principal.post(f"{where}/decisions", json={"verdict": "approve"}, headers={"If-Match": trimmed.headers["ETag"]})
-    assert decided.json()["status"] == "approved"
 
-    grant = decided.json()["grant_id"]
+def _opened_and_given_back(story: SmallArchive, case_id: str, grant: str) -> None:
     handler = story.as_("handler")
     opened = handler.post(f"/v1/grants/{grant}/openings", json={"case_id": case_id})
     assert opened.status_code == 201, opened.text
@@ -68,21 +81,13 @@ def test_a_deposit_is_masked_asked_for_approved_opened_in_part_and_over_when_it_
     assert opened.json()["watermark"]["log_index"] == opened.json()["outcome_index"]
     again = handler.get(opened.headers["Location"])
     assert (again.status_code, again.json()["uses_left"]) == (200, 1)
-    entry = story.entries("access.intent")[-1]
-    assert entry.fields == ("petitioners[].name",)
-
+    assert story.entries("access.intent")[-1].fields == ("petitioners[].name",)
     assert handler.post(f"/v1/grants/{grant}/return").status_code == 200
     assert handler.get(opened.headers["Location"]).status_code == 403
     refused = handler.post(f"/v1/grants/{grant}/openings", json={"case_id": case_id})
     assert (refused.status_code, refused.json()["code"]) == (403, "grant-required")
     assert handler.get(f"/v1/cases/{case_id}").json()["record"]["petitioners"][0]["name"] != "张三"
     assert handler.get("/v1/grants").json()["grants"][0]["status"] == "returned"
-
-    inspector = story.as_("inspector")
-    asked = inspector.post("/v1/audit:query", json={"case": case_id, "kinds": ["access.intent", "access.outcome"]}).json()
-    assert [one["entry"]["kind"] for one in asked["entries"]] == ["access.outcome", "access.intent"] * 2
-    assert {one["entry"]["grant"] for one in asked["entries"]} == {grant}
-    assert story.entries("log.queried")
 
 
 def test_a_grant_ends_by_itself_and_its_running_session_with_it(story: SmallArchive) -> None:

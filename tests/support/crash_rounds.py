@@ -148,7 +148,7 @@ class Rounds:
     def kill_at(self, step: str, *, admit: bool = False) -> None:
         """A life that ends at `step`, then the oracle."""
         order = self._order(step)
-        nth = 1 if step.startswith(("keyring.", *ADMITTING)) else self._chance.randint(1, 4)
+        nth = 1 if step.startswith(("keyring.", *ADMITTING)) else self._chance.randint(1, 4 if step in PAIRED else 2)
         lines = self.workers.live({**order, "step": step, "nth": nth, "admit": admit})
         self._look(lines, f"{step} x{nth}", admit=admit)
         assert any(line["act"] == "killed" for line in lines), f"seed {self.seed}: {step} was never reached, {lines[-5:]}"

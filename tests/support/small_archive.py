@@ -9,7 +9,9 @@ People sign in over HTTP when first asked for, with a one-time code computed her
 from __future__ import annotations
 
 import base64
+import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +54,8 @@ SOURCE = "county-petition"
 PUBLIC_URL = "https://archive.example"
 SECRET = "lantern over quiet 河 nine"
 START = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
+# Where the logs of this process go, for all archives in it: what is looked for in them must not be in any.
+LOG = StringIO()
 UNITS = {"U-0": None, "U-1": "U-0", "U-2": "U-0", "U-3": "U-0", "U-9": "U-0"}
 # name -> (staff number, roles, unit). The handler's leader and the fonds' principal can decide what the handler asks for.
 PEOPLE: dict[str, tuple[str, tuple[str, ...], str]] = {
@@ -181,6 +185,15 @@ class SmallArchive:
             found = [Entry.parse(bytes(body)) for body in bodies]
         return [entry for entry in found if not kinds or entry.kind in kinds]
 
+    def log_line(self, answer: httpx.Response) -> dict[str, Any]:
+        """The service's log line of an answer; it is written when the answer is already on its way."""
+        for _ in range(500):
+            for line in map(json.loads, self.log.getvalue().splitlines()):
+                if line.get("request_id") == answer.headers["Request-Id"]:
+                    return dict(line)
+            time.sleep(0.01)
+        raise AssertionError("a request left no line in the log")
+
     def form(self, *cases: str, **changes: Any) -> dict[str, Any]:
         """An access form for these cases: the petitioners' names, once, for three days."""
         until = datetime.fromtimestamp(self.clock.now().timestamp() + 3 * 86400, UTC).isoformat()
@@ -239,14 +252,13 @@ def small_archive(urls: DatabaseUrls, folder: Path, clock: MovableClock | None =
     fonds = [NewFonds(FONDS, "示例市信访局", "Example city"), NewFonds(OTHER_FONDS, "示例县信访局", "Example county")]
     found_archive(settings, "archive.example", migrate=False)
     clock = clock or MovableClock(START)
-    output = StringIO()
-    logs.configure("info", output)
+    logs.configure("info", LOG)
     house = open_archive(settings, clock=clock)
     try:
         for one in fonds:
             found_fonds(house.desk, one)
         with served(house) as url:
-            archive = SmallArchive(house, clock, url, settings, output)
+            archive = SmallArchive(house, clock, url, settings, LOG)
             _furnish(archive)
             yield archive
             archive.http.close()
