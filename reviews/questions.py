@@ -38,9 +38,8 @@ _SCANNED: Final = 4 * MAX_PAGE
 # Acts on one's own session are not done in a role: they count as acts of the roles the person held then.
 _ROLELESS: Final = frozenset({"account-holder", "unknown"})
 
-# Objects whose being there may be hidden, and causes of refusals that lie in who asked alone.
+# Objects whose being there may be hidden.
 _HIDING: Final = frozenset({"case", "request", "grant", "entry"})
-_OWN_CAUSES: Final = frozenset({"no-right", "one-factor", "separation", "role-not-held", "no-person", "unknown-action", "purpose"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +161,9 @@ class _Reader:
         if self._scope is None:
             left.pop("cases", None)
             left.pop("fields", None)
-        elif members["kind"] == "access.refused" and not cases & known:
-            # Of an attempt on nothing the asker knows: neither what it was on, nor a cause that would tell a wall from an empty place.
-            if about.get("kind") in _HIDING:
-                left.pop("object", None)
-            if members.get("data", {}).get("cause") not in _OWN_CAUSES:
-                left["data"] = {name: value for name, value in members.get("data", {}).items() if name == "action"}
+        elif members["kind"] == "access.refused" and not cases & known and about.get("kind") in _HIDING:
+            # Of an attempt on nothing the asker knows: not what it was on, whether that is behind a wall or was never there.
+            left.pop("object", None)
         return left
 
     def _cases_of(self, members: Mapping[str, Any]) -> set[str]:

@@ -51,7 +51,7 @@ def check_receipt(receipt: Receipt, proof: bytes, log_key: str, entry: bytes | N
 
 
 def _require_entry(receipt: Receipt, body: bytes) -> None:
-    """The entry says what the receipt says: which case and version was taken in, from which system, with which content."""
+    """The entry says what the receipt says: which case and version was taken in, with which content."""
     members = _members(body)
     about, data = members.get("object"), members.get("data")
     if not isinstance(about, dict) or not isinstance(data, dict) or members.get("kind") not in _KINDS:
@@ -62,7 +62,6 @@ def _require_entry(receipt: Receipt, body: bytes) -> None:
         "object-kind": (about.get("kind"), "case"),
         "case": (about.get("id"), receipt.case_id),
         "version": (about.get("version"), receipt.version),
-        "source-system": (data.get("source_system"), receipt.source_system),
         "digest": (data.get("digest"), receipt.digest),
     }
     for name, (logged, claimed) in said.items():

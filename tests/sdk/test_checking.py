@@ -59,7 +59,6 @@ def test_the_entry_may_come_from_the_caller_instead_of_the_proof() -> None:
         ({"entry_id": "01890000-0000-7000-8000-0000000000c1"}, "entry-disagrees-id"),
         ({"version": 2}, "entry-disagrees-version"),
         ({"fonds": "F002"}, "entry-disagrees-fonds"),
-        ({"source_system": "hotline"}, "entry-disagrees-source-system"),
         ({"log_index": 6}, "proof-of-another-index"),
         ({"log_origin": "archive.example/F002"}, "receipt-of-another-log"),
     ],
