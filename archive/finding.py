@@ -142,6 +142,8 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
     plans = {case_id: plan(caller.principal, facts[case_id], rulebook) for case_id, _ in pairs}
     for pair in pairs:
         case_id, version = pair
+        if allowed.scope is None or not allowed.scope.matches(facts[case_id]):
+            continue  # it went out of sight between the search and this snapshot
         view = plans[case_id]
         if id(view) not in seen:
             seen[id(view)] = visible(view, shown)

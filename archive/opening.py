@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from archive import store
-from archive.preparing import SCHEMA_VERSION
 from archive.record_form import from_bytes
 from policies.level import Level
 from policies.permit import Permit
@@ -38,9 +37,9 @@ def masks(
     documents = {}
     for pair in wanted:
         case_id, version = pair
-        generation, blob = sealed[pair]
-        key = unwrap_mask_key(ring, wraps[case_id, generation])
-        documents[pair] = json.loads(open_masks(blob, key, Context(fonds, case_id, version, SCHEMA_VERSION)))
+        blob = sealed[pair]
+        key = unwrap_mask_key(ring, wraps[case_id, blob.seal_generation])
+        documents[pair] = json.loads(open_masks(blob.content, key, Context(fonds, case_id, version, blob.schema_version)))
     return documents
 
 
@@ -49,10 +48,9 @@ def fields(conn: Connection, ring: KeyRing, permit: Permit, case_id: str, versio
     sealed = store.seal_of(conn, permit.fonds, case_id, version)
     if sealed is None:
         raise CannotOpen
-    generation, blob = sealed
     wraps = wraps_of(conn, permit.fonds, {case_id}, "case")
-    key = unwrap_data_key(ring, wraps[case_id, generation])
-    container = Container(blob)
+    key = unwrap_data_key(ring, wraps[case_id, sealed.seal_generation])
+    container = Container(sealed.content)
     wanted = [place for place in container.places if permit.level(case_id, version, place[0]) is Level.CLEAR]
-    opened = open_fields(container, key, Context(permit.fonds, case_id, version, SCHEMA_VERSION), wanted)
+    opened = open_fields(container, key, Context(permit.fonds, case_id, version, sealed.schema_version), wanted)
     return {place: None if content is None else from_bytes(content) for place, content in opened.items()}

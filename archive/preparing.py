@@ -20,7 +20,7 @@ from foundation.ids import new_id
 from policies import plain_texts
 from policies.checked import Checked
 from policies.masked_copy import mask_record
-from policies.retention import propose
+from policies.retention import Proposal, propose
 from policies.rulebook.load import Rulebook
 from policies.validation import validate
 from vault.blind import BlindIndex
@@ -77,6 +77,7 @@ class LaterVersion:
     version: int
     item_ids: ItemIds
     keys: CaseKeys
+    retention: dict[str, Any]  # how long the case is kept was settled with its keys, at deposit
 
 
 @dataclass(slots=True)
@@ -174,23 +175,25 @@ def prepare(
                 {
                     **strip(checked.record, rulebook.catalogue),
                     "code_versions": dict(checked.code_versions),
-                    "retention": {
-                        "retention_class": retention.retention_class,
-                        "retention_basis": retention.basis_zh,
-                        "retention_starts_on": retention.starts_on.isoformat(),
-                        "retention_until": retention.until.isoformat() if retention.until else None,
-                    },
+                    "retention": later.retention if later else _term(retention),
                 }
             ),
             "item_ids": _json(ids),
-            "schema_version": SCHEMA_VERSION,
             "rulebook_version": rulebook.version,
             "digest": digest,
             "made_ms": to_ms(at),
             "made_by": account_id,
         },
-        seal_row={**place, "record": seal_record(keys.data, context, sealed_values(checked.record, rulebook.catalogue, ids))},
-        mask_row={**place, "masks": seal_masks(keys.masks, context, _json(mask_record(checked, rulebook)).encode())},
+        seal_row={
+            **place,
+            "schema_version": SCHEMA_VERSION,
+            "record": seal_record(keys.data, context, sealed_values(checked.record, rulebook.catalogue, ids)),
+        },
+        mask_row={
+            **place,
+            "schema_version": SCHEMA_VERSION,
+            "masks": seal_masks(keys.masks, context, _json(mask_record(checked, rulebook)).encode()),
+        },
         wraps=wraps,
         tags=[{**own, **tag} for tag in _tags(desk, fonds, checked, rulebook)],
         terms=[{**own, "path": path, "term": term} for path, term in _terms(checked)],
@@ -198,6 +201,15 @@ def prepare(
         walls=[{**own, "tag": tag} for tag in dict.fromkeys(resolved.wall_tags)],
         named=[{**own, "person_id": person_id} for person_id in dict.fromkeys(resolved.named_persons)],
     )
+
+
+def _term(retention: Proposal) -> dict[str, Any]:
+    return {
+        "retention_class": retention.retention_class,
+        "retention_basis": retention.basis_zh,
+        "retention_starts_on": retention.starts_on.isoformat(),
+        "retention_until": retention.until.isoformat() if retention.until else None,
+    }
 
 
 def resolve(conn: Connection, desk: Desk, fonds: str, records: Iterable[Checked]) -> list[Resolved]:

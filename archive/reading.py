@@ -11,7 +11,6 @@ from acts.desk import Caller, Desk
 from archive import opening, store
 from archive.facts import case_facts
 from archive.masking import CaseView, show
-from archive.preparing import SCHEMA_VERSION
 from archive.store import StoredVersion
 from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
@@ -99,5 +98,4 @@ def made_by_archive(head: Row[Any], stored: StoredVersion) -> dict[str, Any]:
             "disposition_state": head.disposition_state,
             "archived_at": iso(from_ms(head.archived_ms)),
         },
-        "integrity": {"schema_version": SCHEMA_VERSION},
     }

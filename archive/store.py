@@ -24,7 +24,6 @@ from archive.tables import (
     cases,
 )
 from audit.tables import log_entries
-from foundation.clock import from_ms, iso
 from vault.store import insert_wraps
 
 
@@ -34,13 +33,8 @@ class StoredVersion:
 
     case_id: str
     version: int
-    seal_generation: int
-    act: str
     facts: dict[str, Any]
     item_ids: ItemIds
-    schema_version: str
-    rulebook_version: str
-    made_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,30 +156,34 @@ def versions_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]
         (row.case_id, row.version): StoredVersion(
             case_id=row.case_id,
             version=row.version,
-            seal_generation=row.seal_generation,
-            act=row.act,
             facts=json.loads(row.facts),
             item_ids=json.loads(row.item_ids),
-            schema_version=row.schema_version,
-            rulebook_version=row.rulebook_version,
-            made_at=iso(from_ms(row.made_ms)),
         )
         for row in conn.execute(_VERSIONS, _pairs(fonds, wanted))
     }
 
 
-def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, bytes]]:
-    """The sealed masks of some (case id, version) under their newest seal generation, with that generation."""
+@dataclass(frozen=True, slots=True)
+class SealedBlob:
+    """What lies sealed of one version, with what its associated data names of it."""
+
+    seal_generation: int
+    schema_version: str
+    content: bytes
+
+
+def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], SealedBlob]:
+    """The sealed masks of some (case id, version) under their newest seal generation."""
     if not wanted:
         return {}
     rows = conn.execute(_MASKS, _pairs(fonds, wanted))
-    return {(row.case_id, row.version): (row.seal_generation, bytes(row.masks)) for row in rows}
+    return {(row.case_id, row.version): SealedBlob(row.seal_generation, row.schema_version, bytes(row.masks)) for row in rows}
 
 
-def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> tuple[int, bytes] | None:
+def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> SealedBlob | None:
     """The sealed container of one version under its newest seal generation."""
     row = conn.execute(_SEALED, {"of": fonds, "id": case_id, "number": version}).one_or_none()
-    return (row.seal_generation, bytes(row.record)) if row is not None else None
+    return SealedBlob(row.seal_generation, row.schema_version, bytes(row.record)) if row is not None else None
 
 
 def _pairs(fonds: str, wanted: Collection[tuple[str, int]]) -> dict[str, Any]:
@@ -205,20 +203,10 @@ def _among(table: Table) -> ColumnElement[bool]:
 _HEAD = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id == bindparam("id"))
 _HEAD_LOCKED = _HEAD.with_for_update()
 _HEADS = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id.in_(bindparam("ids", expanding=True)))
-_VERSIONS = (
-    select(case_versions, case_seals.c.seal_generation)
-    .join(
-        case_seals,
-        (case_seals.c.fonds == case_versions.c.fonds)
-        & (case_seals.c.case_id == case_versions.c.case_id)
-        & (case_seals.c.version == case_versions.c.version),
-    )
-    .where(_among(case_versions))
-    .order_by(case_seals.c.seal_generation)
-)
+_VERSIONS = select(case_versions).where(_among(case_versions))
 _MASKS = select(case_masks).where(_among(case_masks)).order_by(case_masks.c.seal_generation)
 _SEALED = (
-    select(case_seals.c.seal_generation, case_seals.c.record)
+    select(case_seals.c.seal_generation, case_seals.c.schema_version, case_seals.c.record)
     .where(case_seals.c.fonds == bindparam("of"), case_seals.c.case_id == bindparam("id"), case_seals.c.version == bindparam("number"))
     .order_by(case_seals.c.seal_generation.desc())
     .limit(1)

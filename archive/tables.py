@@ -72,9 +72,8 @@ case_versions = Table(
     Column("case_id", ID, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("act", String(20), nullable=False),  # deposit, supplement, correction
-    Column("facts", Text, nullable=False),  # canonical JSON: path -> value of every field that is not sealed
-    Column("item_ids", Text, nullable=False),  # canonical JSON: group -> ids of its items, in order
-    Column("schema_version", String(20), nullable=False),
+    Column("facts", Text, nullable=False),  # JSON: the record without its sealed fields, with code_versions and retention
+    Column("item_ids", Text, nullable=False),  # JSON: group -> ids of its items, in order
     Column("rulebook_version", String(64), nullable=False),
     Column("digest", LargeBinary(32), nullable=False),  # keyed, over the canonical JSON of the whole record
     Column("made_ms", BigInteger, nullable=False),
@@ -92,6 +91,7 @@ case_seals = Table(
     Column("case_id", ID, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("seal_generation", Integer, primary_key=True),
+    Column("schema_version", String(20), nullable=False),  # of the values sealed here: their associated data names it
     Column("record", LargeBinary, nullable=False),
     _case_key("case_seals"),
 )
@@ -104,6 +104,7 @@ case_masks = Table(
     Column("case_id", ID, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("seal_generation", Integer, primary_key=True),
+    Column("schema_version", String(20), nullable=False),  # of the values sealed here: their associated data names it
     Column("masks", LargeBinary, nullable=False),
     _case_key("case_masks"),
 )

@@ -18,7 +18,7 @@ from acts.desk import Caller, Desk, log_detail
 from archive import preparing, store
 from archive.errors import VersionMoved
 from archive.facts import case_facts
-from archive.preparing import SCHEMA_VERSION, LaterVersion, Prepared, Resolved
+from archive.preparing import LaterVersion, Prepared, Resolved
 from archive.receipts import Receipt, receipt_of
 from archive.record_form import ItemIds, join
 from archive.store import StoredVersion
@@ -31,6 +31,7 @@ from foundation.uow import Ticket, Unit
 from policies.checked import Checked
 from vault.casekeys import CaseKeys
 from vault.details import seal_detail
+from vault.errors import CannotOpen
 from vault.sealed import Context
 from vault.sealing import open_fields
 from vault.store import wraps_of
@@ -99,7 +100,7 @@ def _base(desk: Desk, caller: Caller, case_id: str, action: str, base_version: i
         raise VersionMoved(current=head.version)
     with desk.db.read() as conn:
         stored = store.versions_of(conn, caller.fonds, [(case_id, head.version)])[case_id, head.version]
-        place = (case_id, stored.seal_generation)
+        place = (case_id, head.seal_generation)
         keys = CaseKeys(
             unwrap_data_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "case")[place]),
             unwrap_mask_key(desk.keys, wraps_of(conn, caller.fonds, {case_id}, "mask")[place]),
@@ -119,8 +120,10 @@ def _reopened(desk: Desk, caller: Caller, base: _Base) -> dict[str, Any]:
     event = caller.event(desk, "case.reopened", object={"kind": "case", "id": case_id, "version": version})
     desk.uow.run(caller.fonds, lambda unit: unit.add(event))
     with desk.db.read() as conn:
-        _, blob = store.seal_of(conn, caller.fonds, case_id, version) or (0, b"")
-    opened = open_fields(blob, base.keys.data, Context(caller.fonds, case_id, version, SCHEMA_VERSION))
+        sealed = store.seal_of(conn, caller.fonds, case_id, version)
+    if sealed is None:
+        raise CannotOpen
+    opened = open_fields(sealed.content, base.keys.data, Context(caller.fonds, case_id, version, sealed.schema_version))
     facts = {name: value for name, value in base.stored.facts.items() if name not in {"code_versions", "retention"}}
     return join(facts, opened, desk.rulebook(caller.fonds).catalogue, base.stored.item_ids)
 
@@ -138,7 +141,9 @@ def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, 
     case_id, version = base.head.case_id, base.head.version + 1
     with desk.db.read() as conn:
         resolved = _walled(base, preparing.resolve(conn, desk, caller.fonds, [checked])[0], checked)
-    later = LaterVersion(act=act, case_id=case_id, version=version, item_ids=item_ids, keys=base.keys)
+    later = LaterVersion(
+        act=act, case_id=case_id, version=version, item_ids=item_ids, keys=base.keys, retention=base.stored.facts["retention"]
+    )
     prepared = preparing.prepare(desk, caller.fonds, checked, resolved, account_id=caller.principal.account_id, later=later)
     detail = seal_detail(base.keys.data, caller.fonds, "reason", reason, case_id=case_id)
     event = caller.event(

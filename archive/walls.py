@@ -7,13 +7,14 @@ tagged to turn tags back into ids; a tag that cannot be turned back leaves the w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection, select
 
 from archive.tables import case_named_persons, case_walls
 from auth import tables as register
 from policies.facts import WallFacts
+from vault.blind import BlindKey
 from vault.keyring import KeyRing
 
 _SCOPE = "wall"
@@ -77,11 +78,12 @@ def _named_persons(conn: Connection, fonds: str, case_ids: Collection[str]) -> d
 def _register_tags(conn: Connection, keys: KeyRing, fonds: str) -> tuple[dict[bytes, str], dict[bytes, str]]:
     persons = conn.execute(select(register.persons.c.person_id).where(register.persons.c.fonds == fonds)).scalars()
     codes = conn.execute(select(register.units.c.code).where(register.units.c.fonds == fonds)).scalars()
-    return _tagged(keys, fonds, "person", persons), _tagged(keys, fonds, "unit", codes)
+    blind = keys.blind_keys(fonds, _SCOPE)
+    return _tagged(blind, "person", persons), _tagged(blind, "unit", codes)
 
 
-def _tagged(keys: KeyRing, fonds: str, kind: str, names: Iterable[str]) -> dict[bytes, str]:
-    return {tag: name for name in names for tag in _tags(keys, fonds, kind, name)}
+def _tagged(blind: Sequence[BlindKey], kind: str, names: Iterable[str]) -> dict[bytes, str]:
+    return {key.tag(kind, name).value: name for name in names for key in blind}
 
 
 def _tags(keys: KeyRing, fonds: str, kind: str, name: str) -> tuple[bytes, ...]:

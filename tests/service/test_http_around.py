@@ -106,7 +106,7 @@ def test_reads_are_answered_while_many_deposits_wait_for_their_commit(archive: S
         assert [one.result() for one in waiting] == [201] * 8
 
 
-def test_two_deposits_of_the_same_case_at_once_make_one_case(either_archive: SmallArchive) -> None:
+def test_six_deposits_of_one_number_at_once_over_http_make_one_case(either_archive: SmallArchive) -> None:
     archive = either_archive
     with archive.as_system() as system:
         token = system.headers["Authorization"]
