@@ -38,6 +38,7 @@ _SCANNED: Final = 4 * MAX_PAGE
 # Acts on one's own session are not done in a role: they count as acts of the roles the person held then.
 _ROLELESS: Final = frozenset({"account-holder", "unknown"})
 
+_COUNTS = frozenset({"shown", "chunk"})
 # Objects whose being there may be hidden.
 _HIDING: Final = frozenset({"case", "request", "grant", "entry"})
 
@@ -157,7 +158,11 @@ class _Reader:
         if about.get("kind") == "case" and about["id"] not in known:
             del left["object"]
         if "cases" in left:
-            left["cases"] = [case_id for case_id in left["cases"] if case_id in known]
+            shown = [case_id for case_id in left["cases"] if case_id in known]
+            if len(shown) < len(left["cases"]) and "data" in left:
+                # A count beside a shortened list would tell how many cases are hidden.
+                left["data"] = {name: value for name, value in left["data"].items() if name not in _COUNTS}
+            left["cases"] = shown
         if self._scope is None:
             left.pop("cases", None)
             left.pop("fields", None)

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from acts.desk import Caller
 from foundation.clock import iso
-from foundation.ids import is_id
 from office import accounts, clients, people, posts, reading, sessions, units
 from office.accounts import FirstSecret
 from office.staff_desk import StaffDesk
@@ -43,7 +42,9 @@ from service.http.strict import body_of
 
 router = APIRouter(prefix="/v1", tags=["机构与人员 The office"])
 A = TypeVar("A", bound=Answer)
-After = Annotated[str | None, Query(max_length=64, description="上一页最后的编号 The last id of the page before")]
+After = Annotated[
+    str | None, Query(max_length=36, pattern="^[0-9a-f-]{36}$", description="上一页最后的编号 The last id of the page before")
+]
 Limit = Annotated[int, Query(ge=1, le=reading.MOST)]
 
 
@@ -59,7 +60,7 @@ def create_unit(who: Who, form: Annotated[UnitForm, Depends(body_of(UnitForm))])
 def list_units(who: Who, after: After = None, limit: Limit = reading.MOST) -> Response:
     """Units, ended ones too; the look is on record."""
     staff, caller = _staff(who)
-    return reply(Units(units=[_row(UnitRow, one) for one in reading.list_units(staff, caller, after=_after(after), limit=limit)]))
+    return reply(Units(units=[_row(UnitRow, one) for one in reading.list_units(staff, caller, after=after, limit=limit)]))
 
 
 @router.post("/posts", status_code=201, summary="设立岗位 Create a post", response_model=MadeAnswer, responses=problems(404, 409, 413, 415))
@@ -73,7 +74,7 @@ def create_post(who: Who, form: Annotated[PostForm, Depends(body_of(PostForm))])
 def list_posts(who: Who, after: After = None, limit: Limit = reading.MOST) -> Response:
     """Posts with their present and coming holders; the look is on record."""
     staff, caller = _staff(who)
-    return reply(Posts(posts=[_row(PostRow, one) for one in reading.list_posts(staff, caller, after=_after(after), limit=limit)]))
+    return reply(Posts(posts=[_row(PostRow, one) for one in reading.list_posts(staff, caller, after=after, limit=limit)]))
 
 
 @router.post(
@@ -118,7 +119,7 @@ def register_person(who: Who, form: Annotated[PersonForm, Depends(body_of(Person
 def list_people(who: Who, after: After = None, limit: Limit = reading.MOST) -> Response:
     """Members of staff, also those who have left; the look is on record."""
     staff, caller = _staff(who)
-    return reply(People(people=[_row(PersonRow, one) for one in reading.list_people(staff, caller, after=_after(after), limit=limit)]))
+    return reply(People(people=[_row(PersonRow, one) for one in reading.list_people(staff, caller, after=after, limit=limit)]))
 
 
 @router.post(
@@ -138,7 +139,7 @@ def create_account(who: Who, form: Annotated[AccountForm, Depends(body_of(Accoun
 def list_accounts(who: Who, after: After = None, limit: Limit = reading.MOST) -> Response:
     """Accounts of people; the look is on record."""
     staff, caller = _staff(who)
-    found = reading.list_accounts(staff, caller, after=_after(after), limit=limit)
+    found = reading.list_accounts(staff, caller, after=after, limit=limit)
     return reply(Accounts(accounts=[_row(AccountRow, one) for one in found]))
 
 
@@ -240,10 +241,6 @@ def _made(made: str) -> Response:
 
 def _secret(made: FirstSecret, status: int) -> Response:
     return reply(FirstSecretAnswer(account_id=made.account_id, login=made.login, first_secret=made.secret), status)
-
-
-def _after(after: str | None) -> str | None:
-    return after if after is None or is_id(after) else known_id(after)
 
 
 def _row(model: type[A], view: object) -> A:

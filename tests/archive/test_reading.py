@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from acts.desk import Caller
 from archive import opening
 from archive.errors import CursorRefused, TooManySearches
 from archive.finding import find
@@ -86,7 +87,7 @@ def test_a_cursor_is_worth_nothing_to_another_person_question_or_hand(world: Wor
     deposit_many(world.desk, world.system, [world.record(case_no=f"P-{i:03d}", case_leader_staff_id="S-2") for i in range(7)])
     cursor = find(world.desk, world.caller("S-1"), {"limit": 5}).cursor
     assert cursor is not None
-    attempts = [
+    attempts: list[tuple[Caller, dict[str, object], str]] = [
         (world.caller("S-2"), {"limit": 5}, cursor),
         (world.caller("S-1"), {"limit": 5, "sort": "closed_at"}, cursor),
         (world.caller("S-1"), {"limit": 5, "filters": {"closure_type": {"in": ["handled"]}}}, cursor),

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, func, select
 
 from archive import store
-from archive.preparing import RECEIPT, SCHEMA_VERSION
+from archive.preparing import RECEIPT
 from archive.record_form import join
 from archive.requests.tables import access_requests, grant_cases, grants, openings, request_cases, request_decisions
 from archive.tables import case_masks, case_seals, case_tags, case_terms, case_units, case_versions, cases
@@ -81,13 +81,15 @@ def _by_case(conn: Connection, table: Table) -> Counter[str]:
 
 def _opens(conn: Connection, world: World, row: Row[Any]) -> None:
     keys, pair = world.desk.keys, (row.case_id, row.version)
-    generation, blob = store.seal_of(conn, FONDS, *pair) or (0, b"")
-    context = Context(FONDS, *pair, SCHEMA_VERSION)
-    data = unwrap_data_key(keys, wraps_of(conn, FONDS, {row.case_id}, "case")[row.case_id, generation])
-    mask = unwrap_mask_key(keys, wraps_of(conn, FONDS, {row.case_id}, "mask")[row.case_id, generation])
-    assert json.loads(open_masks(store.masks_of(conn, FONDS, [pair])[pair][1], mask, context))
+    sealed = store.seal_of(conn, FONDS, *pair)
+    masked = store.masks_of(conn, FONDS, [pair])[pair]
+    assert sealed is not None
+    data = unwrap_data_key(keys, wraps_of(conn, FONDS, {row.case_id}, "case")[row.case_id, sealed.seal_generation])
+    mask = unwrap_mask_key(keys, wraps_of(conn, FONDS, {row.case_id}, "mask")[row.case_id, masked.seal_generation])
+    assert json.loads(open_masks(masked.content, mask, Context(FONDS, *pair, masked.schema_version)))
     facts = {name: value for name, value in json.loads(row.facts).items() if name not in {"code_versions", "retention"}}
-    record = join(facts, open_fields(blob, data, context), world.desk.rulebook(FONDS).catalogue, json.loads(row.item_ids))
+    opened = open_fields(sealed.content, data, Context(FONDS, *pair, sealed.schema_version))
+    record = join(facts, opened, world.desk.rulebook(FONDS).catalogue, json.loads(row.item_ids))
     assert keyed_digest(keys, FONDS, RECEIPT, canonical(record)) == bytes(row.digest), pair
 
 
