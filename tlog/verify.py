@@ -6,6 +6,7 @@ Everything is recomputed from the entry bundles and compared byte by byte, in th
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -143,8 +144,9 @@ def _bundles(directory: Path, size: int, processes: int) -> Iterator[tuple[bytes
     if processes < 2 or len(numbers) < processes:
         yield from map(check, numbers)
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(check, numbers, chunksize=16)
+    # Not multiprocessing.Pool: ending one while tasks are still handed out can wait for ever.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(check, numbers, chunksize=16)
 
 
 def _check_bundle(directory: Path, size: int, n: int) -> tuple[bytes, bytes, int, int]:

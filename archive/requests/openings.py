@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from acts.deciding import judge, permit, record_refusal, refusal_error
 from acts.desk import Caller, Desk
@@ -35,6 +35,7 @@ from policies.permit import Permit, Refusal
 
 SESSION = timedelta(minutes=15)
 CLOCK_LEEWAY_MS = 60_000
+CLOCK_MEMORY = 1000  # entries; a clock that was once too far ahead is forgotten after as many
 T = TypeVar("T")
 
 
@@ -218,9 +219,15 @@ class _Opening:
 
 def _clock_is_right(unit: Unit, now: datetime) -> None:
     """A clock set back would revive what has expired: nothing is opened at a time the log has left behind."""
-    newest = unit.conn.execute(
-        select(log_entries.c.time_ms).where(log_entries.c.fonds == unit.fonds).order_by(log_entries.c.idx.desc()).limit(1)
-    ).scalar_one_or_none()
+    # Of the last entries, not the last alone: one look at the false time must not make the false time the newest.
+    last = (
+        select(log_entries.c.time_ms)
+        .where(log_entries.c.fonds == unit.fonds)
+        .order_by(log_entries.c.idx.desc())
+        .limit(CLOCK_MEMORY)
+        .subquery()
+    )
+    newest = unit.conn.execute(select(func.max(last.c.time_ms))).scalar_one_or_none()
     if newest is not None and to_ms(now) < newest - CLOCK_LEEWAY_MS:
         raise ClockBehind
 

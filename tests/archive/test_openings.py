@@ -7,18 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from acts.errors import Refused
 from archive import opening
 from archive.intake import deposit
+from archive.reading import view
 from archive.requests.approvals import Trim, decide_request
 from archive.requests.filing import Form, file, withdraw
 from archive.requests.grants import give_back, grants_of, read_request, requests_of, revoke
-from archive.requests.openings import ClearView, GrantSpent, open_case, read_opening
+from archive.requests.openings import ClearView, ClockBehind, GrantSpent, open_case, read_opening
 from archive.requests.tables import grants
 from archive.versions import correct, supplement
+from auth.tables import sessions
 from case_world import World
+from foundation import steps
 from foundation.errors import ArchiveError, InvalidInput, NotFound
 from petition_records import accusation
 from policies.errors import TransitionRefused, VersionChanged
@@ -113,6 +116,61 @@ def test_a_grant_that_ended_opens_nothing_even_inside_a_running_session(world: W
     with pytest.raises((Refused, NotFound)):
         read_opening(world.desk, world.caller("S-1"), opened.opening_id)
     assert len(world.entries("access.intent")) == 1
+
+
+def test_a_clock_set_back_revives_no_grant_that_expired(world: World, case_id: str) -> None:
+    grant_id = granted(world, case_id)
+    world.clock.advance(4 * 86_400)
+    with pytest.raises(Refused):
+        open_case(world.desk, world.caller("S-1"), grant_id, case_id)
+    world.clock.advance(-3 * 86_400)
+    view(world.desk, world.caller("S-1"), case_id)  # an entry at the false time does not help
+    with pytest.raises(ClockBehind):
+        open_case(world.desk, world.caller("S-1"), grant_id, case_id)
+    assert world.entries("access.intent") == []
+
+
+def test_what_changes_between_the_decision_and_the_opening_holds(world: World, case_id: str) -> None:
+    grant_id = granted(world, case_id, max_uses=5)
+    accused = accusation() | {"case_no": world.record()["case_no"]}
+    accused["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "某人", "party_user_ids": ["S-1"]}]
+
+    def accuse(step: str) -> None:
+        if step == "opening.intended":
+            steps.install_hook(None)
+            correct(world.desk, world.system, case_id, base_version=1, record=accused, reason="更正")
+
+    steps.install_hook(accuse)
+    try:
+        with pytest.raises((NotFound, Refused)):
+            open_case(world.desk, world.caller("S-1"), grant_id, case_id)
+    finally:
+        steps.install_hook(None)
+    assert [entry.verdict for entry in world.entries("access.outcome")] == ["refuse"]
+
+
+@pytest.mark.parametrize("how", ["revoked", "signed-out"])
+def test_a_grant_or_session_that_ends_while_it_is_opened_releases_nothing(world: World, case_id: str, how: str) -> None:
+    grant_id = granted(world, case_id)
+    caller = world.caller("S-1")
+
+    def end(step: str) -> None:
+        if step != "opening.opened":
+            return
+        steps.install_hook(None)
+        if how == "revoked":
+            revoke(world.desk, world.caller("S-2"), grant_id, "不再需要")
+        else:
+            ended = update(sessions).where(sessions.c.session_id == caller.principal.session_id).values(revoked_ms=1)
+            world.desk.uow.bookkeep("F001", lambda unit: unit.conn.execute(ended))
+
+    steps.install_hook(end)
+    try:
+        with pytest.raises(Refused):
+            open_case(world.desk, caller, grant_id, case_id)
+    finally:
+        steps.install_hook(None)
+    assert [entry.verdict for entry in world.entries("access.outcome")] == ["refuse"]
 
 
 def test_a_clock_set_back_opens_no_grant_that_was_returned(world: World, case_id: str) -> None:

@@ -72,7 +72,7 @@ def test_a_deputy_is_not_in_force() -> None:
 
 
 @pytest.mark.parametrize("final", ["approved", "refused", "withdrawn", "lapsed"])
-def test_decided_is_final(final: Any) -> None:
+def test_what_is_decided_is_final(final: Any) -> None:
     state = replace(pending(), status=final)
     acts: list[Any] = [
         lambda: r.decided(state, decision("a"), turn(1)),

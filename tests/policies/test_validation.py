@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from datetime import date
 from typing import Any
@@ -11,14 +10,13 @@ import jsonschema
 import pytest
 
 from foundation.errors import InvalidInput
-from petition_records import ID_ZHANG, accusation, minimal, typical
+from petition_records import ID_ZHANG, Change, accusation, minimal, put, typical
 from policies.form_schema import json_schema
 from policies.rulebook import load
 from policies.rulebook.load import base, base_sources
 from policies.validation import validate
 
 TODAY = date(2026, 11, 22)
-Change = Callable[[dict[str, Any]], Any]
 
 
 def faults_of(record: Any, **options: Any) -> list[tuple[str, str]]:
@@ -119,17 +117,6 @@ def test_closure_is_given_or_said_to_be_unknown() -> None:
 def test_provenance_and_value_do_not_contradict_each_other() -> None:
     assert faults_of(with_(grade="unknown", provenance={"grade": "given"})) == [("grade", "provenance-contradicts")]
     assert faults_of(with_(provenance={"grade": "unknown"})) == [("grade", "provenance-contradicts")]
-
-
-def put(*keys: Any) -> Change:
-    def change(record: dict[str, Any]) -> None:
-        *path, last, value = keys
-        target: Any = record
-        for key in path:
-            target = target[key]
-        target[last] = value
-
-    return change
 
 
 BAD: list[tuple[Change, tuple[str, str]]] = [
@@ -346,55 +333,6 @@ def test_times_without_a_zone_are_meant_in_shanghai_and_stored_in_utc() -> None:
 def test_today_is_not_the_future_and_tomorrow_is() -> None:
     validate(with_(closed_at="2026-11-22T23:59:59"), base(), today=TODAY)
     assert ("closed_at", "future") in faults_of(with_(closed_at="2026-11-22T16:00:00Z"))
-
-
-def test_an_accusation_raises_the_protection_and_closes_the_wall() -> None:
-    checked = validate(accusation(), base(), today=TODAY)
-    assert checked.protection_level == "high"
-    assert checked.protection_reasons == ("accusation",)
-    assert (checked.wall.accusation, checked.wall.resolved) == (True, True)
-    assert (checked.wall.person_ids, checked.wall.unit_codes) == (("P-7",), ("U-9",))
-
-
-@pytest.mark.parametrize("how", ["class", "purpose", "party"])
-def test_any_sign_of_an_accusation_closes_the_wall(how: str) -> None:
-    record = typical()
-    if how == "party":
-        record["involved_parties"][0]["party_role"] = "accused"
-    else:
-        record["statutory_class" if how == "class" else "petition_purpose"] = "accusation"
-    checked = validate(record, base(), today=TODAY)
-    assert checked.wall.accusation
-    assert not checked.wall.resolved
-    assert checked.protection_level == "high"
-    assert "accused-unresolved" in checked.protection_reasons
-
-
-def test_an_accused_person_is_not_resolved_by_the_unit_alone() -> None:
-    record = accusation()
-    del record["involved_parties"][0]["party_user_ids"]
-    record["involved_parties"][0]["party_unit_code"] = "U-9"
-    assert not validate(record, base(), today=TODAY).wall.resolved
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        (put("petitioners", 1, "confidentiality_requested", True), "secrecy-requested"),
-        (put("petitioners", 1, "birth_date", "2010-01-09"), "under-age"),
-        (put("petitioners", 1, "id_number", "999999201001091234"), "under-age"),
-    ],
-)
-def test_secrecy_asked_for_and_children_raise_the_protection(change: Change, reason: str) -> None:
-    record = typical()
-    change(record)
-    assert validate(record, base(), today=TODAY).protection_reasons == (reason,)
-
-
-def test_the_fourteenth_birthday_ends_the_protection_of_children() -> None:
-    record = typical()
-    record["petitioners"][1]["birth_date"] = "2010-01-08"
-    assert validate(record, base(), today=TODAY).protection_level == "normal"
 
 
 def test_the_schema_takes_what_validation_takes_and_refuses_its_plain_faults() -> None:

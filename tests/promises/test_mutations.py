@@ -145,7 +145,7 @@ MUTATIONS = (
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.rule.replace(" ", "-"))
-def test_without_its_rule_the_attack_succeeds_and_the_test_says_so(mutation: Mutation, tmp_path: Path) -> None:
+def test_an_attack_is_seen_to_succeed_without_its_rule(mutation: Mutation, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=IGNORED)
     target = copy / mutation.file

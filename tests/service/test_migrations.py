@@ -114,7 +114,7 @@ def test_a_second_process_on_the_sqlite_file_is_refused_with_a_clear_message(tmp
     second.close()
 
 
-def test_the_application_role_cannot_change_the_schema(database_urls: DatabaseUrls) -> None:
+def test_the_application_role_cannot_drop_a_trigger(database_urls: DatabaseUrls) -> None:
     if database_urls.backend == "sqlite":
         return
     application = Database(database_urls.application)

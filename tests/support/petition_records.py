@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -59,6 +60,22 @@ def accusation() -> dict[str, Any]:
         {"party_role": "accused", "party_kind": "unit", "party_name": "某某县阳光物业有限公司", "party_unit_code": "U-9"},
     ]
     return record
+
+
+Change = Callable[[dict[str, Any]], Any]
+
+
+def put(*keys: Any) -> Change:
+    """A change of a record: the keys of a place in it, and the value to put there."""
+
+    def change(record: dict[str, Any]) -> None:
+        *path, last, value = keys
+        target: Any = record
+        for key in path:
+            target = target[key]
+        target[last] = value
+
+    return change
 
 
 _TYPICAL: dict[str, Any] = {
