@@ -106,8 +106,9 @@ class _Check:
                 if item.idx != self._frontier.size:
                     raise self._damaged(where, "missing")
                 try:
+                    # SQLite keeps whatever type it is given: text where bytes belong is damage too.
                     entry = Entry.parse(bytes(item.body))
-                except EntryRefused:
+                except (EntryRefused, TypeError):
                     raise self._damaged(where, "body") from None
                 if details.get(item.entry_id, {}) != entry.details:
                     raise self._damaged(where, "details")

@@ -102,17 +102,11 @@ def auth_policy(rulebook: Rulebook) -> AuthPolicy:
     )
 
 
-def log_signer(ring: KeyRing, fonds: str, epoch: int) -> LogSigner:
-    """The signer of a fonds' log in one of its lives: after a restoration was admitted, the log has another name."""
-    first = LogSigner.of(ring, fonds)
-    return first if epoch == 1 else LogSigner(f"{first.name}/{epoch}", ring.ensure(fonds, "log").reveal())
-
-
 def _assemble(settings: Settings, db: Database, ring: KeyRing, archive_id: str, clock: Clock, stack: ExitStack) -> House:
     uow = UnitOfWork(db, Sequencer())
     stack.callback(uow.close)
     policy_of_version = cache(auth_policy)
-    publishing = Publishing(db, lambda fonds, epoch: log_signer(ring, fonds, epoch), Anchors(settings.anchor_folder), clock)
+    publishing = Publishing(db, lambda fonds, epoch: LogSigner.of(ring, fonds, epoch), Anchors(settings.anchor_folder), clock)
     publisher = Publisher(publishing, interval=settings.publish_seconds, report=logs.report_publishing)
     seal, unseal = factor_seal(ring)
     trusted, intranet = settings.networks
@@ -126,7 +120,7 @@ def _assemble(settings: Settings, db: Database, ring: KeyRing, archive_id: str, 
         # A log's life changes only while nothing serves (audit.restoring).
         with db.read() as conn:
             head = head_of(conn, fonds)
-        return log_signer(ring, fonds, 1 if head is None else head.epoch).name
+        return LogSigner.of(ring, fonds, 1 if head is None else head.epoch).name
 
     return House(
         archive_id=archive_id,

@@ -24,11 +24,12 @@ from service.cli.door import Door
 from service.cli.log_copy import copy_log
 from service.cli.terminal import CommandFailed, columns, installation, out, progress, say
 from service.house import House
-from service.wiring import log_signer, open_archive
+from service.wiring import open_archive
 from tlog.errors import TlogError
 from tlog.note import VerifierKey
 from tlog.verify import verify_export
 from vault.details import seal_detail
+from vault.signer import LogSigner
 
 app = typer.Typer(
     help="审计日志：导出、离线校验、检查存储。 The log: export it, check it offline, look after the stored one.",
@@ -193,7 +194,7 @@ def _opened_alone() -> House:
 
 
 def _key_of(house: House, fonds: str, epoch: int) -> str:
-    return log_signer(house.desk.keys, fonds, epoch).vkey
+    return LogSigner.of(house.desk.keys, fonds, epoch).vkey
 
 
 def _vkey(house: House, fonds: str) -> str:

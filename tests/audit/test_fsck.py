@@ -85,6 +85,7 @@ TAMPERINGS = [
         "log_tiles",
         "INSERT INTO log_tiles SELECT fonds, 3, n, root, hashes FROM log_tiles WHERE n = 1",
     ),
+    ("entry 9", "body", "log_entries", "UPDATE log_entries SET body = 'not bytes' WHERE idx = 9"),
     ("head", "size", "log_heads", "UPDATE log_heads SET size = 519"),
     ("head", "frontier", "log_heads", "UPDATE log_heads SET frontier = :x"),
     ("head", "root", "log_heads", "UPDATE log_heads SET root = :x"),

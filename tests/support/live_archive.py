@@ -11,8 +11,8 @@ from typing import Any
 from foundation.clock import MovableClock, SystemClock
 from fresh_databases import DatabaseUrls
 from petition_archive_client.assertion import ClientKey
-from service.wiring import log_signer
 from small_archive import FONDS, PUBLIC_URL, SOURCE, SmallArchive, small_archive
+from vault.signer import LogSigner
 
 AUDIENCE = f"{PUBLIC_URL}/v1/token"
 
@@ -41,4 +41,4 @@ def options_of(archive: SmallArchive, system: str = SOURCE) -> dict[str, Any]:
 
 def log_key(archive: SmallArchive, fonds: str = FONDS) -> str:
     """The public key of the fonds' log, as its office would hand it out."""
-    return log_signer(archive.house.desk.keys, fonds, 1).vkey
+    return LogSigner.of(archive.house.desk.keys, fonds).vkey
