@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 import unicodedata
@@ -113,6 +114,15 @@ def first_secret() -> str:
     return "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(5))
 
 
+def _stands_in(word: str, folded: str) -> bool:
+    if not word.isascii():
+        return len(word) >= 2 and word in folded
+    if len(word) >= 5:
+        return word in folded
+    # A unit's code of three or four letters turns up in random secrets by chance; what counts is that it stands there as a word.
+    return len(word) >= 3 and re.search(rf"(?<![a-z0-9]){re.escape(word)}(?![a-z0-9])", folded) is not None
+
+
 def _broken_rules(secret: str, policy: AuthPolicy, context: Iterable[str]) -> Iterator[str]:
     if any(unicodedata.category(character) in ("Cc", "Cs", "Cn") for character in secret):
         yield "control-character"
@@ -128,7 +138,7 @@ def _broken_rules(secret: str, policy: AuthPolicy, context: Iterable[str]) -> It
         yield "common"
     folded = text.casefold()
     words = (normalise(word).casefold().strip() for word in (*context, *policy.site_words))
-    if any(word in folded for word in words if len(word) >= (3 if word.isascii() else 2)):
+    if any(_stands_in(word, folded) for word in words):
         yield "contains-context"
 
 

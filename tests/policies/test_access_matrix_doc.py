@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import decision_world as w
+from house_rules import ROOT
 from policies import access_matrix_doc
 from policies.actions import ACTIONS
 from policies.classes import CLASSES
 from policies.roles import ROLES
 
 RULES = w.rules()
-PAGE = Path(access_matrix_doc.__file__).resolve().parent.parent / "docs" / "access-matrix.md"
+PAGE = ROOT / "docs" / "access-matrix.md"
 
 
 def rendered() -> str:

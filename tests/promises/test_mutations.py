@@ -156,7 +156,7 @@ def test_an_attack_is_seen_to_succeed_without_its_rule(mutation: Mutation, tmp_p
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", "not postgresql", mutation.test],
         cwd=copy,
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},
+        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON", "ARCHIVE_"))},
         capture_output=True,
         text=True,
         check=False,
