@@ -19,7 +19,7 @@ COPY . .
 # The build backend is needed in this stage only.
 RUN python3 -m venv /opt/backend \
  && /opt/backend/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock \
- && /opt/backend/bin/python -m pip wheel --quiet --no-deps --no-build-isolation -w /wheels . \
+ && /opt/backend/bin/python -m pip wheel --quiet --no-deps --no-build-isolation -w /wheels . ./sdk \
  && /opt/petition-archive/bin/python -m pip install --quiet --no-deps --no-index /wheels/*.whl \
  && /opt/petition-archive/bin/python -m pip uninstall --quiet --yes pip \
  && /opt/petition-archive/bin/python -m compileall -q /opt/petition-archive
@@ -32,6 +32,7 @@ COPY --from=build /opt/petition-archive /opt/petition-archive
 RUN mkdir -p /var/lib/petition-archive && chown ${UID}:${UID} /var/lib/petition-archive && chmod 0700 /var/lib/petition-archive
 ENV PATH=/opt/petition-archive/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/var/lib/petition-archive \
+    ARCHIVE_HOME=/var/lib/petition-archive \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 # Everything that changes lives here: SQLite file, key ring, published tiles. The rest of the file system may be read-only.
