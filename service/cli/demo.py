@@ -199,7 +199,10 @@ def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
             "由安全审计员导出日志 export the log as security auditor",
             f"{program()} audit export ./export --fonds {fonds} --url {url} --login {OFFICES[1].first.administrators[2].login}",
         ),
-        ("离线校验 check it offline", f"{program()} audit verify ./export --key <audit status 显示的公钥>"),
+        (
+            f"离线校验（VKEY 取 audit status 所示 {fonds} 的公钥） check it offline; VKEY is the key audit status shows for {fonds}",
+            f'{program()} audit verify ./export --key "$VKEY"',
+        ),
     ):
         out.print(f"  {escape(zh)}\n    [bold]{escape(command)}[/bold]")
     try:
