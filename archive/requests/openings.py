@@ -97,7 +97,10 @@ def read_opening(desk: Desk, caller: Caller, opening_id: str) -> ClearView:
             )
         ).one_or_none()
     if row is None:
-        raise NotFound
+        # Ended, another's, or never there: one answer, and on record like every refusal.
+        refusal = Refusal("grant-not-found", cause="absent")
+        record_refusal(desk, caller, "case.open", refusal)
+        raise refusal_error(refusal)
     return open_case(desk, caller, row.grant_id, row.case_id)
 
 

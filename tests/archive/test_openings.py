@@ -345,3 +345,12 @@ def test_lists_of_requests_show_what_is_the_callers_to_see(world: World, case_id
     assert [one.request.request_id for one in requests_of(world.desk, world.caller("S-2"), to_decide=True)] == [filed.request_id]
     assert requests_of(world.desk, world.caller("S-5"), to_decide=False) == []
     assert grants_of(world.desk, world.caller("S-1")) == []
+
+
+def test_asking_for_an_opening_that_is_not_there_is_on_record_too(world: World, case_id: str) -> None:
+    opened = open_case(world.desk, world.caller("S-1"), granted(world, case_id), case_id)
+    for staff_no, opening_id in (("S-2", opened.opening_id), ("S-1", case_id)):
+        before = len(world.entries("access.refused"))
+        with pytest.raises(NotFound):
+            read_opening(world.desk, world.caller(staff_no), opening_id)
+        assert len(world.entries("access.refused")) == before + 1

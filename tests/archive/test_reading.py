@@ -11,8 +11,11 @@ from archive.finding import find
 from archive.finding_persons import LIMIT, find_person
 from archive.intake import deposit, deposit_many
 from archive.reading import view
+from archive.versions import correct
 from case_world import World
+from foundation import steps
 from foundation.errors import ArchiveError, InvalidInput, NotFound
+from petition_records import accusation
 
 
 def break_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,3 +164,22 @@ def test_exact_search_finds_every_spelling_of_the_same_person(world: World, kind
     case_id = deposit(world.desk, world.system, world.record()).case_id
     found = find_person(world.desk, world.caller("S-1"), kind, value, purpose="review", reason="核对")
     assert [row.case_id for row in found.rows] == [case_id]
+
+
+def test_a_wall_that_goes_up_after_the_entry_holds_for_the_view_itself(world: World) -> None:
+    case_id = deposit(world.desk, world.system, world.record()).case_id
+    accused = accusation() | {"case_no": world.record()["case_no"]}
+    accused["involved_parties"] = [{"party_role": "accused", "party_kind": "person", "party_name": "某人", "party_user_ids": ["S-1"]}]
+
+    def accuse(step: str) -> None:
+        if step == "reading.recorded":
+            steps.install_hook(None)
+            correct(world.desk, world.system, case_id, base_version=1, record=accused, reason="更正")
+
+    steps.install_hook(accuse)
+    try:
+        with pytest.raises(NotFound):
+            view(world.desk, world.caller("S-1"), case_id)
+    finally:
+        steps.install_hook(None)
+    assert world.entries("access.refused")[-1].data == {"action": "case.view"}
