@@ -35,7 +35,7 @@ ENV PATH=/opt/petition-archive/bin:/usr/local/bin:/usr/bin:/bin \
     ARCHIVE_HOME=/var/lib/petition-archive \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
-# Everything that changes lives here: SQLite file, key ring, published tiles. The rest of the file system may be read-only.
+# Everything that changes lives here: SQLite file, key ring, anchors, overlays. The rest of the file system may be read-only.
 VOLUME /var/lib/petition-archive
 WORKDIR /var/lib/petition-archive
 USER ${UID}:${UID}

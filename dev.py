@@ -17,6 +17,8 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -26,6 +28,7 @@ STAMP = VENV / ".petition-archive-installed"
 LOCK, DEV_LOCK, BUILD_LOCK = "requirements.lock", "requirements-dev.lock", "requirements-build.lock"
 PROJECTS = (ROOT / "pyproject.toml", ROOT / "sdk" / "pyproject.toml")
 WHEELS, WHEEL_SITE = ROOT / "build" / "wheels", ROOT / "build" / "site"
+CHECKERS = ROOT / "build" / "checkers"
 PORT = 8700
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -33,8 +36,8 @@ GUIDE = """\
 信访档案库：开发与演示入口 / petition archive: the way in
 
   第一次来 / new here
-    python3 dev.py demo      在 ./var 建一个演示档案库并启动服务 http://127.0.0.1:8700
-                             make a demonstration archive in ./var and serve it
+    python3 dev.py demo      在 ./var 建一个演示档案库并启动服务 http://127.0.0.1:8700；再次运行则沿用
+                             make a demonstration archive in ./var and serve it; run again, it goes on with it
     python3 dev.py test      运行全部检查与测试（SQLite 与 PostgreSQL）
                              run every check and test, on SQLite and on PostgreSQL
     python3 dev.py doctor    看看这台机器缺什么、怎么补
@@ -47,12 +50,24 @@ GUIDE = """\
     python3 dev.py lock                        依赖改动后重做锁文件 / remake the lock files after changing dependencies
 
   需要时间 / these take time
-    python3 dev.py soak --rounds 20            用新种子反复试验定律与断电 / laws and kills, again and again, new seeds
-    python3 dev.py bench                       测速，输出 docs/performance.md 的表格 / the measurements of docs/performance.md
+    python3 dev.py soak                        逐对步骤强杀进程，可中断后继续 / kills at every pair of steps; cut short, it goes on
+    python3 dev.py soak --laws                 定律与强杀样本，换新种子各 20 轮 / laws and samples of kills, 20 rounds, new seeds
+    python3 dev.py bench                       测速，写入 docs/performance.md，几分钟一次做完 / measurements, minutes, in one go
 
 第一次运行会建立 .venv 并安装依赖（约一两分钟）；之后锁文件不变就不再安装。
 The first run makes .venv and installs (a minute or two); later runs install only when a lock file has changed.
 """
+
+
+# Of `petition-archive demo`, shown before there is an environment that could be asked; a test holds that they are all here.
+DEMO_OPTIONS = """\
+演示库的选项 / options of the demonstration, handed on:
+  --home FOLDER  数据目录 / folder of everything (default var)
+  --port N       端口 / port (default 8700; 0: any free one)
+  --cases N      生成多少件案卷 / how many cases (default 500)
+  --seed N       案卷的种子 / seed of the cases (default 2026)
+  --fresh        删除上次的演示库，重新建立 / delete the last demonstration and make a new one
+  --once         建好即退出，不提供服务 / make it and end, without serving"""
 
 
 class Stop(Exception):
@@ -66,7 +81,10 @@ def say(text: str) -> None:
 
 def run(*command: str | Path, env: Mapping[str, str] | None = None) -> int:
     """Run a tool of the environment in the repository and return its exit status."""
-    return subprocess.run([str(part) for part in command], cwd=ROOT, env={**os.environ, **(env or {})}, check=False).returncode
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env={**os.environ, **(env or {})})
+    with suppress(KeyboardInterrupt):  # Ctrl-C has reached the tool too, which puts its things in order before it ends
+        process.wait()
+    return process.wait()
 
 
 def rooms() -> tuple[str, ...]:
@@ -76,9 +94,6 @@ def rooms() -> tuple[str, ...]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     packages: list[str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     return tuple(packages)
-
-
-# ------------------------------------------------------------------------------------------------ the environment
 
 
 def bootstrap() -> None:
@@ -128,6 +143,13 @@ def _install_locked() -> None:
     _quiet([BIN / "python", "-m", "pip", "install", "--no-input", "--require-hashes", "-r", lock], progress_of=total)
 
 
+def _install_checkers() -> None:
+    """Log checkers that others wrote, out of the environment's way. Without them their tests are counted as not run (an error in CI)."""
+    if not CHECKERS.is_dir():
+        flags = ("--quiet", "--no-deps", "--ignore-requires-python", "--require-hashes", "--target", CHECKERS)
+        run(BIN / "python", "-m", "pip", "install", *flags, "-r", ROOT / "tests" / "tlog" / "checkers.lock")
+
+
 def _quiet(command: Sequence[str | Path], *, progress_of: int = 0) -> None:
     """Run pip, showing how far it is instead of its log; the log is shown when it fails."""
     process = subprocess.Popen([str(part) for part in command], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -146,9 +168,6 @@ def _quiet(command: Sequence[str | Path], *, progress_of: int = 0) -> None:
         print()
     if process.returncode != 0:
         raise Stop("安装失败 / the installation failed:\n" + "".join(log[-30:]))
-
-
-# ------------------------------------------------------------------------------------------------ checks
 
 
 def lint_steps() -> list[tuple[str, Callable[[], int]]]:
@@ -221,9 +240,6 @@ def _room_files() -> list[str]:
     )
 
 
-# ------------------------------------------------------------------------------------------------ commands
-
-
 def demo(_: argparse.Namespace, rest: list[str]) -> int:
     """Hand over to the archive's own demonstration; it owns the terminal from here."""
     bootstrap()
@@ -235,6 +251,7 @@ def demo(_: argparse.Namespace, rest: list[str]) -> int:
 def test(options: argparse.Namespace, rest: list[str]) -> int:
     """Run everything, or what is named."""
     bootstrap()
+    _install_checkers()
     if rest:
         return pytest(rest, jobs=1)
     steps = lint_steps()
@@ -275,48 +292,39 @@ def lock(options: argparse.Namespace, rest: list[str]) -> int:
 
 
 def soak(options: argparse.Namespace, rest: list[str]) -> int:
-    """Repeat the laws with many examples and the soak tests with new seeds."""
+    """Kill at every pair of steps, some ten minutes on two cores; the progress is kept in build/, and a run cut short is gone on with."""
     bootstrap()
+    if not options.laws:
+        handed = ["--seed", str(options.seed), "--jobs", str(options.jobs), *["--fresh"][: options.fresh], *rest]
+        return run(BIN / "python", ROOT / "tests" / "crash" / "soak.py", *handed)
     return pytest(["-m", "soak or hypothesis", "--hypothesis-profile=soak", f"--rounds={options.rounds}", *rest], jobs=options.jobs)
 
 
 def bench(_: argparse.Namespace, rest: list[str]) -> int:
-    """Measure, and print the table of docs/performance.md."""
+    """Measure, and write the table of docs/performance.md. Handed on: --rounds N, --batches N, --url URL, --print (writes nothing)."""
     bootstrap()
     return run(BIN / "python", ROOT / "bench" / "run.py", *rest)
-
-
-_RENDER = """
-from pathlib import Path
-from policies.access_matrix_doc import render
-from policies.rulebook.load import base
-book = base()
-Path("docs/access-matrix.md").write_text(render(book.roles, book.matrix, book.classes, book.chains, book.purposes), encoding="utf-8")
-"""
 
 
 def matrix(_: argparse.Namespace, rest: list[str]) -> int:
     """Render the rulebook's role table; a change of policy then shows as a change of this file."""
     _none(rest)
     bootstrap()
-    return run(BIN / "python", "-c", _RENDER)
+    render = "from policies import access_matrix_doc as doc; from policies.rulebook.load import base; print(doc.render(base()), end='')"
+    (ROOT / "docs" / "access-matrix.md").write_bytes(subprocess.check_output([str(BIN / "python"), "-c", render], cwd=ROOT))
+    return 0
 
 
 def doctor(_: argparse.Namespace, rest: list[str]) -> int:
     """Say what this machine has and lacks, and what each thing is for."""
     _none(rest)
     postgres = shutil.which("initdb") or any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    installed = STAMP.exists() and STAMP.read_text(encoding="utf-8") == _fingerprint()
     findings: list[tuple[bool, str, str]] = [
         (sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}", "3.11 或更新 / or newer"),
-        (_has_module("ensurepip"), "venv", "必需 / required; Debian: apt-get install python3-venv"),
-        (installed, ".venv 与锁文件一致 / .venv matches the lock", "demo、test 会自动安装 / demo and test install it"),
+        (find_spec("ensurepip") is not None, "venv", "必需 / required; Debian: apt-get install python3-venv"),
+        (STAMP.exists() and STAMP.read_text("utf-8") == _fingerprint(), ".venv", "没有或已过时，会自动安装 / none, or old: made as needed"),
         (_port_free(), f"127.0.0.1:{PORT}", "端口被占用；demo 需要它 / in use; demo serves there"),
-        (
-            bool(postgres),
-            "PostgreSQL 服务器程序 / server binaries",
-            "一半的测试需要 / half of the tests; Debian: apt-get install postgresql",
-        ),
+        (bool(postgres), "PostgreSQL 服务器程序 / server binaries", "一半的测试需要 / half the tests; Debian: apt-get install postgresql"),
         *(
             (shutil.which(tool) is not None, tool, f"{purpose}; Debian: apt-get install {package}")
             for tool, package, purpose in (
@@ -328,22 +336,14 @@ def doctor(_: argparse.Namespace, rest: list[str]) -> int:
     ]
     for good, what, remark in findings:
         say(f"  {'有 ok  ' if good else '缺 --  '}{what}" + ("" if good else f"\n          {remark}"))
-    required = all(good for good, *_ in findings[:2])
-    say("\n" + ("可以开始 / ready: python3 dev.py demo" if required else "先补齐必需项 / get the required ones first"))
-    return 0 if required else 1
+    ready = all(good for good, *_ in findings[:2])
+    say("\n" + ("可以开始 / ready: python3 dev.py demo" if ready else "先补齐必需项 / get the required ones first"))
+    return int(not ready)
 
 
 def _port_free() -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", PORT)) != 0
-
-
-def _has_module(name: str) -> bool:
-    try:
-        __import__(name)
-    except ImportError:
-        return False
-    return True
 
 
 def _none(rest: list[str]) -> None:
@@ -356,7 +356,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="dev.py", description=GUIDE, formatter_class=argparse.RawDescriptionHelpFormatter, usage="%(prog)s COMMAND …"
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="命令 / commands")
+    commands = parser.add_subparsers(prog="dev.py", dest="command", metavar="COMMAND", title="命令 / commands")
 
     def command(act: Callable[[argparse.Namespace, list[str]], int], text: str) -> argparse.ArgumentParser:
         made = commands.add_parser(act.__name__, help=text, description=act.__doc__)
@@ -364,19 +364,21 @@ def main() -> int:
         return made
 
     jobs = min(4, os.cpu_count() or 1)
-    command(demo, "演示 / a demonstration archive in ./var, served on 127.0.0.1:8700")
+    shown = command(demo, "演示 / a demonstration archive in ./var, served on 127.0.0.1:8700")
+    shown.epilog, shown.formatter_class = DEMO_OPTIONS, argparse.RawDescriptionHelpFormatter
     tests = command(test, "全部检查与测试 / every check and test; with arguments: pytest alone")
     tests.add_argument("--jobs", type=int, default=jobs, help="同时运行的进程数 / processes of pytest (default %(default)s)")
-    tests.add_argument(
-        "--wheel", action=argparse.BooleanOptionalAction, default=IN_CI, help="在构建的轮子上测试 / test the built wheel (default in CI)"
-    )
+    wheel = "在构建的轮子上测试 / test the built wheel (default in CI)"
+    tests.add_argument("--wheel", action=argparse.BooleanOptionalAction, default=IN_CI, help=wheel)
     command(lint, "格式、风格、类型、楼层 / ruff, mypy, floor plan")
-    command(lock, "重做锁文件 / remake the lock files").add_argument(
-        "--upgrade", action="store_true", help="取最新版本 / take newest versions"
-    )
-    soaking = command(soak, "反复试验 / laws and kills with new seeds")
-    soaking.add_argument("--rounds", type=int, default=20, help="每个试验重复的次数 / how often each repeats (default %(default)s)")
-    soaking.add_argument("--jobs", type=int, default=jobs, help="同时运行的进程数 / processes of pytest (default %(default)s)")
+    locking = command(lock, "重做锁文件 / remake the lock files")
+    locking.add_argument("--upgrade", action="store_true", help="取最新版本 / take newest versions")
+    soaking = command(soak, "反复试验 / kills at every pair of steps; with --laws: laws and samples of kills")
+    soaking.add_argument("--seed", type=int, default=0, help="种子，进度按种子分存 / seed; each keeps its progress (default %(default)s)")
+    soaking.add_argument("--fresh", action="store_true", help="丢弃进度，从头再来 / forget the progress and begin anew")
+    soaking.add_argument("--laws", action="store_true", help="改为定律与强杀样本 / laws and samples of kills instead")
+    soaking.add_argument("--rounds", type=int, default=20, help="与 --laws 同用：轮数 / with --laws: how often (default %(default)s)")
+    soaking.add_argument("--jobs", type=int, default=jobs, help="同时运行的进程数 / processes (default %(default)s)")
     command(bench, "测速 / measurements")
     command(matrix, "重写权限矩阵 / render docs/access-matrix.md")
     command(doctor, "检查这台机器 / what this machine has and lacks")
@@ -386,13 +388,12 @@ def main() -> int:
         parser.print_help()
         return 0
     try:
-        outcome: int = options.act(options, rest)
+        return int(options.act(options, rest))
     except Stop as stop:
         print(f"\n{stop}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return outcome
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from acts.desk import Caller, Desk, log_detail
+from acts.desk import Caller, Desk
 from acts.errors import Refused
-from audit.events import SealedDetail
+from acts.reasons import sealed
+from audit.events import Event, SealedDetail
 from foundation.errors import ArchiveError, InvalidInput, NotFound
 from policies.decide import decide
 from policies.errors import TransitionRefused
 from policies.facts import Facts, FondsFacts, GrantFacts
 from policies.permit import Permit, Refusal
-from vault.details import seal_detail
 
 # These say nothing more than "not found, or not yours to know of", and are answered as such.
 _HIDDEN = frozenset({"case-not-found", "request-not-found", "grant-not-found"})
@@ -59,8 +59,14 @@ def record_refusal(desk: Desk, caller: Caller, action: str, refusal: Refusal, *,
     Why an object is hidden is nobody's to read off the log: the cause and the alarm of such a refusal are a sealed detail, the same in
     form for a wall, a colleague's case and a case that does not exist.
     """
+    event = refusal_event(desk, caller, action, refusal, about=about)
+    desk.uow.run(caller.fonds, lambda unit: unit.add(event))
+
+
+def refusal_event(desk: Desk, caller: Caller, action: str, refusal: Refusal, *, about: dict[str, Any] | None = None) -> Event:
+    """The entry of a refusal, for a transaction that finds out only inside that it may not go on."""
     hidden = refusal.code in _HIDDEN or refusal.cause == "absent"
-    event = caller.event(
+    return caller.event(
         desk,
         "access.refused",
         object=about,
@@ -69,7 +75,6 @@ def record_refusal(desk: Desk, caller: Caller, action: str, refusal: Refusal, *,
         data={"action": action, "cause": None if hidden else refusal.cause or None},
         details=(_sealed_cause(desk, caller.fonds, refusal),) if hidden else (),
     )
-    desk.uow.run(caller.fonds, lambda unit: unit.add(event))
 
 
 @contextmanager
@@ -89,4 +94,4 @@ def faults_on_record(desk: Desk, caller: Caller, action: str, *, about: dict[str
 def _sealed_cause(desk: Desk, fonds: str, refusal: Refusal) -> SealedDetail:
     # Of one length, so that the sealed form does not tell which cause it is.
     text = f"{refusal.cause}{' alarm' if refusal.alarm else ''}".ljust(32)
-    return log_detail("cause", seal_detail(desk.keys.detail_key(fonds), fonds, "cause", text))
+    return sealed(desk, fonds, text, "cause")

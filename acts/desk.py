@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from audit.events import Actor, Event, SealedDetail
 from auth.principal import Principal
+from foundation.canonical import canonical
 from foundation.clock import Clock
 from foundation.database import Database
 from foundation.uow import UnitOfWork
 from policies.rulebook.load import Rulebook
 from vault.details import Detail
 from vault.keyring import KeyRing
+from vault.signer import keyed_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,15 @@ class Caller:
             session=principal.session_id,
             client=principal.client,
         )
+
+    def query_digest(self, desk: Desk, asked: Mapping[str, Any]) -> str:
+        """The keyed digest of a question, for its entry's `data.query`: whoever holds the fonds' digest key and is told the question can
+        confirm it (`vault.signer.digest_matches`, purpose `query`).
+
+        Bound to the account and the request, which the entry names: nobody who asks the same finds it equal, today or ever.
+        """
+        bound = {"account": self.principal.account_id, "request": self.request_id, "asked": dict(asked)}
+        return keyed_digest(desk.keys, self.fonds, "query", canonical(bound)).hex()
 
     def event(self, desk: Desk, kind: str, **members: Any) -> Event:
         """An event of this caller at this moment under the fonds' rulebook; `members` are those of audit.events.Event."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundation.errors import ArchiveError, Conflict, NotFound
+from foundation.errors import ArchiveError, Conflict, NotFound, StorageUnavailable
 
 
 class AlreadyDeposited(Conflict):
@@ -52,3 +52,11 @@ class TooManySearches(ArchiveError):
     code = "identity-search-limit"
     zh = "按身份检索次数已达上限，请在 {seconds} 秒后再试。"
     en = "The limit of searches by identity is reached; try again in {seconds} seconds."
+
+
+class PreparationInterrupted(StorageUnavailable):
+    """A process that prepared cases ended in the middle; nothing of the unit was stored. Answered as any passing trouble: try again."""
+
+    code = "preparation-interrupted"
+    zh = "准备案卷的进程意外中断，未做任何更改，请稍后重试。"
+    en = "A process that prepared the cases ended; nothing was changed. Try again later."

@@ -10,22 +10,25 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, or_, select
 from sqlalchemy import Row as Head
 
 from acts.deciding import faults_on_record, permit_in_fonds
 from acts.desk import Caller, Desk
 from archive import opening, store
 from archive.errors import CursorRefused
-from archive.facts import facts_of_heads
+from archive.facts import FACTS, facts_of_heads
 from archive.masking import Visible, pick, visible
 from archive.preparing import COLUMN_OF
 from archive.querying import SORTS, Query, clause, parse
-from archive.scoping import scope_clause
+from archive.scoping import Scoped, Shape, clause_of, scoped
 from archive.tables import case_terms, cases
+from archive.walls import Whom
 from audit.events import chunk_cases
+from foundation.among import among
 from foundation.canonical import canonical
 from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
@@ -85,14 +88,16 @@ def find(desk: Desk, caller: Caller, body: Mapping[str, Any], cursor: str | None
         query = parse(body, rulebook.catalogue, table_of(rulebook), caller.principal.role)
     digest = _digest(desk, caller, body)
     after = _read_cursor(desk, caller, digest, cursor) if cursor is not None else None
+    if allowed.scope is None:
+        raise NotFound
     with desk.db.read() as conn:
-        where = and_(_scope(desk, conn, allowed), clause(query))
-        total = int(conn.execute(select(func.count()).select_from(cases).where(where)).scalar_one())
-        facets = {path: _facet(conn, where, path) for path in query.facets}
-        hits = _page(conn, where, query, after)
+        scope = scoped(conn, desk.keys, allowed.scope)
+        total = int(conn.execute(_filtered(_count(scope.shape), query), scope.values).scalar_one())
+        facets = {path: _facet(conn, scope, query, path) for path in query.facets}
+        hits = _hits(conn, scope, query, after)
     shown, more = hits[: query.limit], len(hits) > query.limit
     kind = "case.searched" if query.filters else "case.faceted" if query.facets else "case.listed"
-    data = {"query": digest.hex(), "shown": len(shown), "facets": list(query.facets) or None}
+    data = {"query": caller.query_digest(desk, body), "shown": len(shown), "facets": list(query.facets) or None}
     index = record(desk, caller, allowed, kind, [row.case_id for row in shown], data)
     reach("finding.recorded")
     last = shown[-1] if more else None
@@ -130,10 +135,11 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
         return ()
     rulebook = desk.rulebook(caller.fonds)
     shown = [rulebook.catalogue[path] for path in ROW if path in rulebook.catalogue.fields]
-    columns = [(one.name, COLUMN_OF[one.path], one.type) for one in shown if one.path in COLUMN_OF]
+    columns = [(one.name, _PLACE[COLUMN_OF[one.path]], one.type) for one in shown if one.path in COLUMN_OF]
     with desk.db.read() as conn:
-        heads = {row.case_id: row for row in store.heads(conn, caller.fonds, [case_id for case_id, _ in pairs])}
-        facts = facts_of_heads(conn, desk.keys, caller.fonds, dict.fromkeys(heads), heads)
+        wanted = {"of": caller.fonds, "ids": [case_id for case_id, _ in pairs]}
+        heads = {row.case_id: row for row in conn.execute(_HEADS, wanted).all()}
+        facts = facts_of_heads(conn, desk.keys, caller.fonds, dict.fromkeys(heads), list(heads.values()), Whom.of(caller.principal))
         # A version that was superseded since it was recorded is still the one to show; the head tells of its successor.
         older = store.versions_of(conn, caller.fonds, [pair for pair in pairs if heads[pair[0]].version != pair[1]])
         documents = opening.masks(conn, desk.keys, allowed, pairs)
@@ -152,39 +158,57 @@ def rows(desk: Desk, caller: Caller, allowed: Permit, pairs: Sequence[tuple[str,
     return tuple(made)
 
 
-def _own_values(head: Head[Any], columns: Sequence[tuple[str, str, str]]) -> dict[str, Any]:
-    """What a head's columns hold, in the record's own form; `columns` are (field name, column, type of the field)."""
-    row = head._mapping  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+def _own_values(head: Head[Any], columns: Sequence[tuple[str, int, str]]) -> dict[str, Any]:
+    """What a head's columns hold, in the record's own form; `columns` are (field name, place in the row, type of the field)."""
+    row = tuple(head)
     values: dict[str, Any] = {"record_id": head.case_id}
-    for name, column, kind in columns:
-        stored = row[column]
+    for name, place, kind in columns:
+        stored = row[place]
         if stored is not None:
             values[name] = iso(from_ms(stored)) if kind == "datetime" else bool(stored) if kind == "bool" else stored
     return values
 
 
-def _scope(desk: Desk, conn: Connection, allowed: Permit) -> ColumnElement[bool]:
-    if allowed.scope is None:
-        raise NotFound
-    return scope_clause(conn, desk.keys, allowed.scope)
+# Statements without a condition of the caller's own are built once for each shape of scope.
+_LISTED = (*FACTS, *(cases.c[COLUMN_OF[path]] for path in ROW if COLUMN_OF.get(path) not in {None, *(one.name for one in FACTS)}))
+_PLACE = {column.name: place for place, column in enumerate(_LISTED)}
+_HEADS = select(*_LISTED).where(cases.c.fonds == bindparam("of"), among(cases.c.case_id, "ids"))
 
 
-def _page(conn: Connection, where: ColumnElement[bool], query: Query, after: list[Any] | None) -> Sequence[Any]:
-    column = SORTS[query.sort]
-    statement = select(cases.c.case_id, cases.c.version, column.label("sort_value")).where(where)
-    if after is not None:
-        value, case_id = after
-        further = (
+@lru_cache(maxsize=256)
+def _count(shape: Shape) -> Select[Any]:
+    return select(func.count()).select_from(cases).where(clause_of(shape))
+
+
+@lru_cache(maxsize=256)
+def _page(shape: Shape, sort: str, *, descending: bool, further: bool) -> Select[Any]:
+    column = SORTS[sort]
+    statement = select(cases.c.case_id, cases.c.version, column.label("sort_value")).where(clause_of(shape))
+    if further:
+        value, case_id = bindparam("after_value", type_=column.type), bindparam("after_id", type_=cases.c.case_id.type)
+        statement = statement.where(
             or_(column < value, and_(column == value, cases.c.case_id < case_id))
-            if query.descending
+            if descending
             else or_(column > value, and_(column == value, cases.c.case_id > case_id))
         )
-        statement = statement.where(further)
-    order = (column.desc(), cases.c.case_id.desc()) if query.descending else (column.asc(), cases.c.case_id.asc())
-    return conn.execute(statement.order_by(*order).limit(query.limit + 1)).all()
+    order = (column.desc(), cases.c.case_id.desc()) if descending else (column.asc(), cases.c.case_id.asc())
+    return statement.order_by(*order).limit(bindparam("most"))
 
 
-def _facet(conn: Connection, where: ColumnElement[bool], path: str) -> list[tuple[Any, int]]:
+def _filtered(statement: Select[Any], query: Query) -> Select[Any]:
+    return statement.where(clause(query)) if query.filters else statement
+
+
+def _hits(conn: Connection, scope: Scoped, query: Query, after: list[Any] | None) -> Sequence[Any]:
+    statement = _page(scope.shape, query.sort, descending=query.descending, further=after is not None)
+    values = {**scope.values, "most": query.limit + 1}
+    if after is not None:
+        values["after_value"], values["after_id"] = after
+    return conn.execute(_filtered(statement, query), values).all()
+
+
+def _facet(conn: Connection, scope: Scoped, query: Query, path: str) -> list[tuple[Any, int]]:
+    where = and_(clause_of(scope.shape), clause(query))
     counted = func.count().label("counted")
     if path in COLUMN_OF:
         column = cases.c[COLUMN_OF[path]]
@@ -198,12 +222,12 @@ def _facet(conn: Connection, where: ColumnElement[bool], path: str) -> list[tupl
             .group_by(term)
             .order_by(counted.desc(), term)
         )
-    return [(value, int(count)) for value, count in conn.execute(statement.limit(FACET_VALUES))]
+    return [(value, int(count)) for value, count in conn.execute(statement.limit(FACET_VALUES), scope.values)]
 
 
 def _digest(desk: Desk, caller: Caller, body: Mapping[str, Any]) -> bytes:
-    # Keyed: what was searched for can be confirmed by whoever holds the key, and guessed by nobody who reads the log.
-    return keyed_digest(desk.keys, caller.fonds, "query", canonical(dict(body)))
+    # For cursors, which have to know their question again in a later request; it is never on record.
+    return keyed_digest(desk.keys, caller.fonds, "cursor", canonical(dict(body)))
 
 
 def _cursor(desk: Desk, caller: Caller, digest: bytes, place: list[Any]) -> str:

@@ -10,11 +10,12 @@ from typing import Literal
 from sqlalchemy import and_, exists, insert, or_, select, update
 
 from acts.deciding import permit_in_fonds
-from acts.desk import Caller, Desk, log_detail
+from acts.desk import Caller, Desk
+from acts.reasons import reason_faults, sealed
 from archive.errors import TooManySearches
 from archive.finding import Found, record, rows
 from archive.preparing import normal_form
-from archive.scoping import scope_clause
+from archive.scoping import clause_of, scoped
 from archive.tables import case_tags, cases
 from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput, NotFound
@@ -22,15 +23,11 @@ from foundation.tables import rate_limits
 from foundation.uow import Unit
 from policies.decide import table_of
 from vault.blind import BlindIndex
-from vault.details import seal_detail
 
 Kind = Literal["name", "id_number", "phone"]
 KINDS: tuple[Kind, ...] = ("name", "id_number", "phone")
 HITS = 100
 VALUE_LENGTH = 100
-REASON_LENGTH = 500
-# Exact search is an oracle: so many per account and hour are enough for work and too few for trying numbers.
-LIMIT = 30
 WINDOW_MS = 3_600_000
 _LIMIT_NAME = "identity-search"
 
@@ -61,11 +58,12 @@ def find_person(desk: Desk, caller: Caller, kind: str, value: str, *, purpose: s
         raise NotFound
     with desk.db.read() as conn:
         tagged = exists().where(case_tags.c.fonds == cases.c.fonds, case_tags.c.case_id == cases.c.case_id, or_(*wanted))
-        where = and_(scope_clause(conn, desk.keys, allowed.scope), tagged)
+        scope = scoped(conn, desk.keys, allowed.scope)
+        where = and_(clause_of(scope.shape), tagged)
         hits = conn.execute(
-            select(cases.c.case_id, cases.c.version).where(where).order_by(cases.c.closed_ms.desc(), cases.c.case_id).limit(HITS)
+            select(cases.c.case_id, cases.c.version).where(where).order_by(cases.c.closed_ms.desc(), cases.c.case_id).limit(HITS),
+            scope.values,
         ).all()
-    detail = seal_detail(desk.keys.detail_key(caller.fonds), caller.fonds, "reason", reason)
     log_index = record(
         desk,
         caller,
@@ -74,7 +72,7 @@ def find_person(desk: Desk, caller: Caller, kind: str, value: str, *, purpose: s
         [row.case_id for row in hits],
         {"by": kind, "shown": len(hits)},
         purpose=purpose,
-        details=(log_detail("reason", detail),),
+        details=(sealed(desk, caller.fonds, reason),),
     )
     found = rows(desk, caller, allowed, [(row.case_id, row.version) for row in hits])
     return Found(rows=found, total=len(found), facets={}, cursor=None, log_index=log_index)
@@ -83,6 +81,7 @@ def find_person(desk: Desk, caller: Caller, kind: str, value: str, *, purpose: s
 def _count(desk: Desk, caller: Caller, purpose: str) -> int | None:
     """Count one search; None, or the seconds until the window ends when the limit was reached already (which is on record)."""
     now = to_ms(desk.clock.now())
+    most = _most(desk, caller)
     own = {"fonds": caller.fonds, "subject": caller.principal.account_id, "limit_name": _LIMIT_NAME}
     this = and_(*(rate_limits.c[name] == value for name, value in own.items()))
 
@@ -95,7 +94,7 @@ def _count(desk: Desk, caller: Caller, purpose: str) -> int | None:
         if now - row.window_start_ms >= WINDOW_MS:
             unit.conn.execute(update(rate_limits).where(this).values(window_start_ms=now, used=1))
             return None
-        if row.used >= LIMIT:
+        if row.used >= most:
             return max(1, int(row.window_start_ms + WINDOW_MS - now) // 1000)
         unit.conn.execute(update(rate_limits).where(this).values(used=row.used + 1))
         return None
@@ -115,15 +114,21 @@ def _count(desk: Desk, caller: Caller, purpose: str) -> int | None:
     return left
 
 
-def allowance(desk: Desk, caller: Caller) -> tuple[int, int]:
-    """(searches left, seconds until the window ends) of the caller's account, for the door to tell."""
+def allowance(desk: Desk, caller: Caller) -> tuple[int, int, int]:
+    """(searches per window, searches left, seconds until the window ends) of the caller's account, for the door to tell."""
+    most = _most(desk, caller)
     own = {"fonds": caller.fonds, "subject": caller.principal.account_id, "limit_name": _LIMIT_NAME}
     with desk.db.read() as conn:
         row = conn.execute(select(rate_limits).where(*(rate_limits.c[name] == value for name, value in own.items()))).one_or_none()
     now = to_ms(desk.clock.now())
     if row is None or now - row.window_start_ms >= WINDOW_MS:
-        return LIMIT, WINDOW_MS // 1000
-    return max(0, LIMIT - row.used), max(1, int(row.window_start_ms + WINDOW_MS - now) // 1000)
+        return most, most, WINDOW_MS // 1000
+    return most, max(0, most - row.used), max(1, int(row.window_start_ms + WINDOW_MS - now) // 1000)
+
+
+def _most(desk: Desk, caller: Caller) -> int:
+    # Exact search is an oracle, so the rulebook says how many of them an account has in a window.
+    return desk.rulebook(caller.fonds).limits.count("identity_searches")
 
 
 def _check(kind: str, value: str, reason: str) -> None:
@@ -132,15 +137,7 @@ def _check(kind: str, value: str, reason: str) -> None:
         faults.append(_fault("kind", "unknown-code", "只能按姓名、证件号码或电话检索。", "Search by name, id_number or phone."))
     if not 1 <= len(value) <= VALUE_LENGTH:
         faults.append(_fault("value", "too-long", f"检索值为 1 至 {VALUE_LENGTH} 字。", f"The value has 1 to {VALUE_LENGTH} characters."))
-    if not reason.strip() or len(reason) > REASON_LENGTH:
-        faults.append(
-            _fault(
-                "reason",
-                "required",
-                f"请写明检索事由（不超过 {REASON_LENGTH} 字）。",
-                f"State the reason, at most {REASON_LENGTH} characters.",
-            )
-        )
+    faults += reason_faults(reason, required=True)
     if faults:
         raise InvalidInput(faults)
 

@@ -6,46 +6,65 @@ may share one unit of work (a batch), but each line gets its own answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller, Desk
 from archive import preparing, store
 from archive.errors import AlreadyDeposited, KeyReused
-from archive.preparing import Prepared
+from archive.preparing import Prepared, Preparers
 from archive.receipts import Receipt, receipt_of
+from archive.repeating import Once
+from archive.wall_body import NOBODY_LEFT, leave_nobody
 from auth.tables import service_clients
-from foundation.clock import to_ms
 from foundation.errors import ArchiveError, Fault, InvalidInput
 from foundation.steps import reach
-from foundation.tables import idempotency
 from foundation.uow import Ticket, Unit
-from policies.checked import Checked
-from vault.signer import digest_matches, keyed_digest
+from vault.signer import digest_matches
 
 Answer = Receipt | ArchiveError
 
 
 def deposit(desk: Desk, caller: Caller, record: object, *, idempotency_key: str | None = None) -> Receipt:
     """Take one closed case in. InvalidInput with every fault, AlreadyDeposited on other content, KeyReused, Refused."""
-    answer = _deposit(desk, caller, [record], "deposit.create", idempotency_key)[0]
+    answer = finish(begin(desk, caller, [record], key=idempotency_key))[0]
     if isinstance(answer, ArchiveError):
         raise answer
     return answer
 
 
-def deposit_many(desk: Desk, caller: Caller, records: Sequence[object]) -> list[Answer]:
-    """Take several cases in, in one unit of work: an answer for each, in order, after the commit. `records` may hold parse faults."""
-    return _deposit(desk, caller, records, "deposit.create", None)
+def deposit_many(desk: Desk, caller: Caller, records: Sequence[object], *, preparers: Preparers | None = None) -> list[Answer]:
+    """Take several cases in, in one unit of work: an answer for each, in order, after the commit.
+
+    A record is a parsed JSON value, the bytes of one, or the error that is to be its answer.
+    """
+    return finish(begin(desk, caller, records, preparers=preparers))
 
 
-def import_many(desk: Desk, caller: Caller, records: Sequence[object]) -> list[Answer]:
-    """The same for an import run by a person of the office, who may bring cases of any source system."""
-    return _deposit(desk, caller, records, "deposit.import", None)
+def deposit_in_units(
+    desk: Desk, caller: Caller, units: Iterable[Sequence[object]], *, action: str = "deposit.create", preparers: Preparers | None = None
+) -> Iterator[list[Answer]]:
+    """Take units of cases in, one after the other, an answer list each after its commit; where there are preparers the next unit is
+    prepared meanwhile, and no more than that one. `action` is `deposit.import` for a person of the office, who may bring cases of any
+    source system.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as ahead:
+        before: Begun | None = None
+        for unit in units:
+            if preparers is None:
+                yield finish(begin(desk, caller, unit, action=action))
+                continue
+            coming = ahead.submit(begin, desk, caller, unit, action=action, preparers=preparers)
+            if before is not None:
+                yield finish(before)
+            before = coming.result()
+        if before is not None:
+            yield finish(before)
 
 
 @dataclass(slots=True)
@@ -57,16 +76,50 @@ class _Line:
     beside: _Line | None = None  # the line of the same batch that deposited the same content first
 
 
-def _deposit(desk: Desk, caller: Caller, records: Sequence[object], action: str, idempotency_key: str | None) -> list[Answer]:
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Cases that are permitted, checked and sealed, of which nothing is stored yet."""
+
+    desk: Desk
+    caller: Caller
+    lines: Sequence[_Line] = field(repr=False)
+    key: str | None = None
+
+
+def begin(
+    desk: Desk,
+    caller: Caller,
+    records: Sequence[object],
+    *,
+    action: str = "deposit.create",
+    key: str | None = None,
+    preparers: Preparers | None = None,
+) -> Begun:
+    """Do everything that comes before the transaction; what is never finished leaves no trace. `Refused`, PreparationInterrupted."""
     permit_in_fonds(desk, caller, action)
-    lines = _prepare(desk, caller, records)
-    fingerprint = b""
-    if idempotency_key is not None and lines[0].prepared is not None:
-        fingerprint = keyed_digest(desk.keys, caller.fonds, "idempotency", lines[0].prepared.plain)
+    tools, account_id = preparing.tools_of(desk, caller.fonds), caller.principal.account_id
+    readable = [record for record in records if not isinstance(record, ArchiveError)]
+    outcomes = preparers.prepare(tools, caller.fonds, account_id, readable) if preparers is not None else None
+    if outcomes is None:
+        outcomes = preparing.prepare_all(tools, caller.fonds, account_id, readable)
+    made = iter(outcomes)
+    lines = [_line(record if isinstance(record, ArchiveError) else next(made)) for record in records]
+    _look_up(desk, caller, lines)
     reach("deposit.sealed")
+    return Begun(desk, caller, lines, key)
+
+
+def _line(found: Prepared | ArchiveError) -> _Line:
+    return _Line(prepared=found) if isinstance(found, Prepared) else _Line(answer=found)
+
+
+def finish(begun: Begun) -> list[Answer]:
+    """Store what was begun, and answer after the commit."""
+    desk, caller, lines, key = begun.desk, begun.caller, begun.lines, begun.key
+    once = Once(desk, caller, key, lines[0].prepared.plain) if key is not None and lines[0].prepared is not None else None
 
     def store_lines(unit: Unit) -> None:
-        _store(desk, caller, unit, lines, idempotency_key, fingerprint)
+        _store(desk, caller, unit, lines, once)
 
     try:
         desk.uow.run(caller.fonds, store_lines)
@@ -77,38 +130,29 @@ def _deposit(desk: Desk, caller: Caller, records: Sequence[object], action: str,
     return [_answer(caller.fonds, line) for line in lines]
 
 
-def _prepare(desk: Desk, caller: Caller, records: Sequence[object]) -> list[_Line]:
-    lines: list[_Line] = []
-    checked = []
+def _look_up(desk: Desk, caller: Caller, lines: Sequence[_Line]) -> None:
+    """Whose system the caller is, and what the register says of those the records name."""
     with desk.db.read() as conn:
         source = conn.execute(
             select(service_clients.c.source_system).where(
                 service_clients.c.fonds == caller.fonds, service_clients.c.account_id == caller.principal.account_id
             )
         ).scalar_one_or_none()
-        for record in records:
-            line = _Line()
-            lines.append(line)
-            if isinstance(record, ArchiveError):
-                line.answer = record
+        ready: list[_Line] = []
+        for line in lines:
+            if line.prepared is None:
                 continue
-            try:
-                one = _check(desk, caller, record, source)
-            except InvalidInput as error:
-                line.answer = error
+            if caller.principal.kind == "service" and line.prepared.source_system != source:
+                line.prepared, line.answer = None, InvalidInput([_FOREIGN_SOURCE])
             else:
-                checked.append((line, one))
-        resolved = preparing.resolve(conn, desk, caller.fonds, [one for _, one in checked])
-    for (line, one), known in zip(checked, resolved, strict=True):
-        line.prepared = preparing.prepare(desk, caller.fonds, one, known, account_id=caller.principal.account_id)
-    return lines
-
-
-def _check(desk: Desk, caller: Caller, record: object, source: str | None) -> Checked:
-    checked = preparing.check(desk, caller.fonds, record)
-    if caller.principal.kind == "service" and checked.facts["source_system"] != source:
-        raise InvalidInput([_FOREIGN_SOURCE])
-    return checked
+                ready.append(line)
+        resolved = preparing.resolve_names(conn, desk, caller.fonds, [_prepared(line).names for line in ready])
+        closing = leave_nobody(conn, desk, caller.fonds, resolved)
+    for line, known, closes in zip(ready, resolved, closing, strict=True):
+        if closes:
+            line.prepared, line.answer = None, InvalidInput([NOBODY_LEFT])
+        else:
+            preparing.settle(_prepared(line), known)
 
 
 _FOREIGN_SOURCE = Fault(
@@ -119,12 +163,11 @@ _FOREIGN_SOURCE = Fault(
 )
 
 
-def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], key: str | None, fingerprint: bytes) -> None:
+def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], once: Once | None) -> None:
     for line in lines:
         if line.prepared is not None:
             line.answer, line.known, line.ticket, line.beside = None, None, None, None
-    if key is not None and lines[0].prepared is not None and _replayed(desk, unit, caller, lines[0], key):
-        lines[0].ticket = unit.add(caller.event(desk, "deposit.repeated", object=_case(lines[0].known)))
+    if once is not None and _replayed(desk, unit, caller, lines[0], once):
         return
     ready = [line for line in lines if line.prepared is not None]
     known = store.known_versions(unit.conn, unit.fonds, {_number(line) for line in ready})
@@ -144,8 +187,8 @@ def _store(desk: Desk, caller: Caller, unit: Unit, lines: Sequence[_Line], key: 
     for line in lines:
         if isinstance(line.answer, ArchiveError):
             unit.add(_refusal(desk, caller, line.answer))
-    if key is not None and lines[0].ticket is not None and lines[0].prepared is not None and lines[0].answer is None:
-        _remember(desk, caller, unit, key, fingerprint, lines[0])
+    if once is not None and lines[0].ticket is not None and lines[0].answer is None:
+        once.keep(unit, lines[0].known.entry_id if lines[0].known is not None else lines[0].ticket.entry_id)
     if fresh:
         reach("deposit.inserted")
 
@@ -190,35 +233,18 @@ def _settle_beside(desk: Desk, caller: Caller, unit: Unit, line: _Line, first: _
     line.beside = first
 
 
-def _replayed(desk: Desk, unit: Unit, caller: Caller, line: _Line, key: str) -> bool:
-    row = unit.conn.execute(
-        select(idempotency).where(
-            idempotency.c.fonds == unit.fonds, idempotency.c.account_id == caller.principal.account_id, idempotency.c.key == key
-        )
-    ).one_or_none()
-    if row is None:
+def _replayed(desk: Desk, unit: Unit, caller: Caller, line: _Line, once: Once) -> bool:
+    try:
+        entry_id = once.entry_id(unit.conn)
+    except KeyReused as error:
+        line.answer = error
+        unit.add(_refusal(desk, caller, error))
+        return True
+    line.known = store.known_by_entry(unit.conn, unit.fonds, entry_id) if entry_id is not None else None
+    if line.known is None:
         return False
-    if not digest_matches(desk.keys, unit.fonds, "idempotency", _prepared(line).plain, bytes(row.fingerprint)):
-        raise KeyReused
-    line.known = store.known_by_entry(unit.conn, unit.fonds, row.resource_id)
-    return line.known is not None
-
-
-def _remember(desk: Desk, caller: Caller, unit: Unit, key: str, fingerprint: bytes, line: _Line) -> None:
-    ticket = line.ticket
-    entry_id = line.known.entry_id if line.known is not None else ticket.entry_id if ticket is not None else ""
-    unit.conn.execute(
-        insert(idempotency),
-        {
-            "fonds": unit.fonds,
-            "account_id": caller.principal.account_id,
-            "key": key,
-            "fingerprint": fingerprint,
-            "status": 201 if line.known is None else 200,
-            "resource_id": entry_id,
-            "created_ms": to_ms(desk.clock.now()),
-        },
-    )
+    line.ticket = unit.add(caller.event(desk, "deposit.repeated", object=_case(line.known)))
+    return True
 
 
 def _refusal(desk: Desk, caller: Caller, error: ArchiveError) -> object:

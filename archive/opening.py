@@ -5,7 +5,6 @@ Only the acts of reading, finding and access call this module, each after its en
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,33 +12,30 @@ from sqlalchemy import Connection
 
 from archive import store
 from archive.record_form import from_bytes
-from policies.level import Level
 from policies.permit import Permit
 from vault.container import Container
 from vault.errors import CannotOpen
-from vault.keyring import KeyRing, MaskRing
+from vault.keyring import KeyRing
 from vault.sealed import Context
 from vault.sealing import open_fields, open_masks
-from vault.store import wraps_of
 from vault.wraps import unwrap_data_key, unwrap_mask_key
 
 
-def masks(
-    conn: Connection, ring: KeyRing | MaskRing, permit: Permit, wanted: Sequence[tuple[str, int]]
-) -> dict[tuple[str, int], dict[str, Any]]:
+def masks(conn: Connection, ring: KeyRing, permit: Permit, wanted: Sequence[tuple[str, int]]) -> dict[tuple[str, int], dict[str, Any]]:
     """The mask documents of some case versions of the permit's fonds: field path -> masked value, or a list aligned with the items.
 
     The caller shows of them what its plan names. A document that does not open is an error, never an empty view.
     """
     fonds = permit.fonds
     sealed = store.masks_of(conn, fonds, wanted)
-    wraps = wraps_of(conn, fonds, {case_id for case_id, _ in wanted}, "mask")
     documents = {}
     for pair in wanted:
         case_id, version = pair
-        blob = sealed[pair]
-        key = unwrap_mask_key(ring, wraps[case_id, blob.seal_generation])
-        documents[pair] = json.loads(open_masks(blob.content, key, Context(fonds, case_id, version, blob.schema_version)))
+        blob = sealed.get(pair)
+        if blob is None:
+            raise CannotOpen
+        document = open_masks(blob.content, unwrap_mask_key(ring, blob.wrap), Context(fonds, case_id, version, blob.schema_version))
+        documents[pair] = from_bytes(document)
     return documents
 
 
@@ -48,9 +44,9 @@ def fields(conn: Connection, ring: KeyRing, permit: Permit, case_id: str, versio
     sealed = store.seal_of(conn, permit.fonds, case_id, version)
     if sealed is None:
         raise CannotOpen
-    wraps = wraps_of(conn, permit.fonds, {case_id}, "case")
-    key = unwrap_data_key(ring, wraps[case_id, sealed.seal_generation])
+    key = unwrap_data_key(ring, sealed.wrap)
     container = Container(sealed.content)
-    wanted = [place for place in container.places if permit.level(case_id, version, place[0]) is Level.CLEAR]
+    clear = permit.clear(case_id, version)
+    wanted = [place for place in container.places if place[0] in clear]
     opened = open_fields(container, key, Context(permit.fonds, case_id, version, sealed.schema_version), wanted)
     return {place: None if content is None else from_bytes(content) for place, content in opened.items()}

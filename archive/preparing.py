@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, select
 
@@ -17,14 +18,16 @@ from foundation.canonical import canonical
 from foundation.clock import office_day, parse_iso, to_ms
 from foundation.errors import InvalidInput
 from foundation.ids import new_id
+from foundation.strict_json import loads
 from policies import plain_texts
-from policies.checked import Checked
+from policies.checked import AccusedFacts, Checked
 from policies.masked_copy import mask_record
 from policies.retention import Proposal, propose
 from policies.rulebook.load import Rulebook
 from policies.validation import validate
 from vault.blind import BlindIndex
 from vault.casekeys import CaseKeys
+from vault.keyring import KeyRing
 from vault.sealed import Context
 from vault.sealing import seal_masks, seal_record
 from vault.signer import keyed_digest
@@ -57,6 +60,25 @@ TERM_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Tools:
+    """All that preparing a case takes: no database, so that it can be done in any process that has the key ring."""
+
+    keys: KeyRing
+    rulebook: Rulebook
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whom and what of the register a record names, by staff numbers and unit codes."""
+
+    handler: str | None
+    leader: str | None
+    registering_unit: str | None
+    wall: AccusedFacts
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """What the register says of the codes a record names."""
 
@@ -82,7 +104,10 @@ class LaterVersion:
 
 @dataclass(slots=True)
 class Prepared:
-    """One case version, ready to be stored. `plain` is the canonical record its digest is over; it never leaves memory."""
+    """One case version, ready to be stored once `settle` has told it what the register says of those it names.
+
+    `plain` is the canonical record its digest is over; it never leaves memory.
+    """
 
     case_id: str
     version: int
@@ -100,16 +125,51 @@ class Prepared:
     units: list[dict[str, Any]]
     walls: list[dict[str, Any]]
     named: list[dict[str, Any]]
+    names: Named
+
+
+Outcome = Prepared | InvalidInput
+"""What became of one record: ready but for the register, or refused."""
+
+
+class Preparers(Protocol):
+    """Processes that prepare beside this one."""
+
+    def prepare(self, tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome] | None:
+        """As `prepare_all` here would; None where it is to be done here. PreparationInterrupted where a process ended meanwhile."""
+        ...
+
+
+def prepare_all(tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome]:
+    """Check, mask and seal new cases, an outcome each, in order. A record is a parsed JSON value, or the bytes of one."""
+    return [_outcome(tools, fonds, account_id, record) for record in records]
+
+
+def _outcome(tools: Tools, fonds: str, account_id: str, record: object) -> Outcome:
+    try:
+        parsed = loads(record, max_bytes=len(record)) if isinstance(record, bytes) else record  # its sender has bounded it
+        return seal(tools, fonds, check_with(tools, parsed), account_id=account_id)
+    except InvalidInput as error:
+        return error
 
 
 def check(desk: Desk, fonds: str, record: object) -> Checked:
     """Hold a record against the fonds' rulebook of today; InvalidInput with every fault."""
-    rulebook = desk.rulebook(fonds)
-    checked = validate(record, rulebook, today=office_day(desk.clock.now()))
-    slipped = plain_texts.faults(checked, rulebook)
+    return check_with(tools_of(desk, fonds), record)
+
+
+def check_with(tools: Tools, record: object) -> Checked:
+    """The same with the tools at hand."""
+    checked = validate(record, tools.rulebook, today=office_day(tools.now))
+    slipped = plain_texts.faults(checked, tools.rulebook)
     if slipped:
         raise InvalidInput(slipped)
     return checked
+
+
+def tools_of(desk: Desk, fonds: str) -> Tools:
+    """The tools for one fonds as of now."""
+    return Tools(desk.keys, desk.rulebook(fonds), desk.clock.now())
 
 
 def prepare(
@@ -121,33 +181,48 @@ def prepare(
     account_id: str,
     later: LaterVersion | None = None,
 ) -> Prepared:
+    """Seal and mask one case version, what the register says of it included."""
+    prepared = seal(tools_of(desk, fonds), fonds, checked, account_id=account_id, later=later)
+    settle(prepared, resolved)
+    return prepared
+
+
+def settle(prepared: Prepared, resolved: Resolved) -> None:
+    """Put into the rows what the register says."""
+    own = {"fonds": prepared.head["fonds"], "case_id": prepared.case_id}
+    prepared.head |= {
+        "handler_id": resolved.handler_id,
+        "leader_id": resolved.leader_id,
+        "keeping_unit": resolved.keeping_unit,
+        "wall_resolved": int(resolved.wall_resolved),
+    }
+    prepared.walls = [{**own, "tag": tag} for tag in dict.fromkeys(resolved.wall_tags)]
+    prepared.named = [{**own, "person_id": person_id} for person_id in dict.fromkeys(resolved.named_persons)]
+
+
+def seal(tools: Tools, fonds: str, checked: Checked, *, account_id: str, later: LaterVersion | None = None) -> Prepared:
     """Seal and mask one case version. A new case gets its id and keys here; a later version keeps those of its case."""
-    rulebook = desk.rulebook(fonds)
-    at = desk.clock.now()
+    rulebook, ring, at = tools.rulebook, tools.keys, tools.now
     retention = propose(checked.facts, rulebook.retention)
     wraps: tuple[WrapRow, ...] = ()
     if later is not None:
         case_id, version, keys = later.case_id, later.version, later.keys
     else:
         case_id, version = new_id(), 1
-        keys, wraps = issue_case_keys(desk.keys, fonds, case_id, retention_class=retention.retention_class, year=retention.destruction_year)
+        keys, wraps = issue_case_keys(ring, fonds, case_id, retention_class=retention.retention_class, year=retention.destruction_year)
     ids = _completed(later.item_ids if later else {}, give_item_ids(checked.record, rulebook.catalogue))
     context = Context(fonds, case_id, version, SCHEMA_VERSION)
     place = {"fonds": fonds, "case_id": case_id, "version": version, "seal_generation": keys.data.generation}
     own = {"fonds": fonds, "case_id": case_id}
     plain = canonical(dict(checked.record))
-    digest = keyed_digest(desk.keys, fonds, RECEIPT, plain)
+    digest = keyed_digest(ring, fonds, RECEIPT, plain)
     facts = checked.facts
     head: dict[str, Any] = {
         **own,
         "version": version,
         "seal_generation": keys.data.generation,
         "state": "active",
-        "handler_id": resolved.handler_id,
-        "leader_id": resolved.leader_id,
-        "keeping_unit": resolved.keeping_unit,
         "accusation": int(checked.wall.accusation),
-        "wall_resolved": int(resolved.wall_resolved),
         "protection": checked.protection_level,
         "anonymous": int(checked.anonymous),
         "retention_class": retention.retention_class,
@@ -195,11 +270,12 @@ def prepare(
             "masks": seal_masks(keys.masks, context, _json(mask_record(checked, rulebook)).encode()),
         },
         wraps=wraps,
-        tags=[{**own, **tag} for tag in _tags(desk, fonds, checked, rulebook)],
+        tags=[{**own, **tag} for tag in _tags(ring, fonds, checked, rulebook)],
         terms=[{**own, "path": path, "term": term} for path, term in _terms(checked)],
         units=[{**own, "unit_code": code} for code in dict.fromkeys(facts.get("cooperating_unit_codes") or ())],
-        walls=[{**own, "tag": tag} for tag in dict.fromkeys(resolved.wall_tags)],
-        named=[{**own, "person_id": person_id} for person_id in dict.fromkeys(resolved.named_persons)],
+        walls=[],
+        named=[],
+        names=_names(checked),
     )
 
 
@@ -217,8 +293,12 @@ def resolve(conn: Connection, desk: Desk, fonds: str, records: Iterable[Checked]
 
     An accusation whose accused are not all resolved is open to its handler and leader alone, as the persons named.
     """
-    every = list(records)
-    staff = {number for checked in every for number in _staff_numbers(checked)}
+    return resolve_names(conn, desk, fonds, [_names(checked) for checked in records])
+
+
+def resolve_names(conn: Connection, desk: Desk, fonds: str, every: Sequence[Named]) -> list[Resolved]:
+    """The same for records that are prepared already."""
+    staff = {number for names in every for number in (*names.wall.person_ids, names.handler, names.leader) if number}
     persons = {
         row.staff_no: row.person_id
         for row in conn.execute(
@@ -230,19 +310,19 @@ def resolve(conn: Connection, desk: Desk, fonds: str, records: Iterable[Checked]
     units = list(conn.execute(select(register.units.c.code, register.units.c.parent_id).where(register.units.c.fonds == fonds)))
     codes = {row.code for row in units}
     root = next((row.code for row in sorted(units) if row.parent_id is None), "unknown")
-    return [_resolved(desk, fonds, checked, persons, codes, root) for checked in every]
+    return [_resolved(desk, fonds, names, persons, codes, root) for names in every]
 
 
-def _resolved(desk: Desk, fonds: str, checked: Checked, persons: Mapping[str, str], codes: set[str], root: str) -> Resolved:
-    facts, wall = checked.facts, checked.wall
+def _resolved(desk: Desk, fonds: str, names: Named, persons: Mapping[str, str], codes: set[str], root: str) -> Resolved:
+    wall = names.wall
     tags = [
         person_tag(desk.keys, fonds, persons[number]) if number in persons else outsider_tag(desk.keys, fonds, number)
         for number in wall.person_ids
     ] + [unit_tag(desk.keys, fonds, code) if code in codes else outsider_tag(desk.keys, fonds, code) for code in wall.unit_codes]
     known = wall.resolved and bool(tags) and all(number in persons for number in wall.person_ids) and codes.issuperset(wall.unit_codes)
-    handler = persons.get(facts.get("case_handler_staff_id") or "")
-    leader = persons.get(facts.get("case_leader_staff_id") or "")
-    keeping = facts.get("registering_unit_code")
+    handler = persons.get(names.handler or "")
+    leader = persons.get(names.leader or "")
+    keeping = names.registering_unit
     return Resolved(
         handler_id=handler,
         leader_id=leader,
@@ -253,18 +333,16 @@ def _resolved(desk: Desk, fonds: str, checked: Checked, persons: Mapping[str, st
     )
 
 
-def _staff_numbers(checked: Checked) -> Iterable[str]:
-    yield from checked.wall.person_ids
-    for path in ("case_handler_staff_id", "case_leader_staff_id"):
-        if checked.facts.get(path):
-            yield checked.facts[path]
+def _names(checked: Checked) -> Named:
+    facts = checked.facts
+    return Named(facts.get("case_handler_staff_id"), facts.get("case_leader_staff_id"), facts.get("registering_unit_code"), checked.wall)
 
 
-def _tags(desk: Desk, fonds: str, checked: Checked, rulebook: Rulebook) -> Iterable[dict[str, Any]]:
+def _tags(ring: KeyRing, fonds: str, checked: Checked, rulebook: Rulebook) -> Iterable[dict[str, Any]]:
     # No search may link an anonymous writer, so nothing of an anonymous case is tagged.
     if checked.anonymous:
         return
-    index = BlindIndex(desk.keys, fonds)
+    index = BlindIndex(ring, fonds)
     for path, values in checked.blind.items():
         form = normal_form(rulebook, path)
         for tag in dict.fromkeys(index.tag(form, path, value) for value in values):

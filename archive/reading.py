@@ -12,6 +12,7 @@ from archive import opening, store
 from archive.facts import case_facts
 from archive.masking import CaseView, show
 from archive.store import StoredVersion
+from archive.walls import Whom
 from foundation.clock import from_ms, iso
 from foundation.errors import NotFound
 from foundation.steps import reach
@@ -25,7 +26,7 @@ def view(desk: Desk, caller: Caller, case_id: str, version: int | None = None) -
     NotFound where it is not theirs.
     """
     with desk.db.read() as conn:
-        facts = _viewable(conn, desk, caller.fonds, case_id, version)
+        facts = _viewable(conn, desk, caller, case_id, version)
     about = {"kind": "case", "id": case_id}
     allowed = permit(desk, caller, "case.view", facts, about=about)
     if facts is None:
@@ -45,34 +46,33 @@ def _masked(desk: Desk, caller: Caller, case_id: str, version: int, index: int) 
     """
     pair, about = (case_id, version), {"kind": "case", "id": case_id}
     with desk.db.read() as conn:
-        answer = judge(desk, caller, "case.view", _viewable(conn, desk, caller.fonds, case_id, version))
+        answer = judge(desk, caller, "case.view", _viewable(conn, desk, caller, case_id, version))
         if not isinstance(answer, Refusal):
-            head = store.head(conn, caller.fonds, case_id)
-            stored = store.versions_of(conn, caller.fonds, [pair])[pair]
+            found = store.version_and_head(conn, caller.fonds, case_id, version)
             documents = opening.masks(conn, desk.keys, answer, [pair])
-            return compose(desk, answer, head, stored, documents[pair], {}, index)
+            return compose(desk, answer, found, documents[pair], {}, index)
     record_refusal(desk, caller, "case.view", answer, about=about)
     raise refusal_error(answer)
 
 
-def _viewable(conn: Connection, desk: Desk, fonds: str, case_id: str, version: int | None) -> CaseFacts | None:
+def _viewable(conn: Connection, desk: Desk, caller: Caller, case_id: str, version: int | None) -> CaseFacts | None:
     # What a correction replaced was wrong, perhaps in what it hid: it is kept, and shown to nobody as if it were the case.
-    facts = case_facts(conn, desk.keys, fonds, {case_id: version}).get(case_id)
+    facts = case_facts(conn, desk.keys, caller.fonds, {case_id: version}, Whom.of(caller.principal)).get(case_id)
     return None if facts is None or facts.corrected else facts
 
 
 def compose(
     desk: Desk,
     allowed: Permit,
-    head: Row[Any] | None,
-    stored: StoredVersion,
+    found: tuple[StoredVersion, Row[Any]] | None,
     masks: dict[str, Any],
     opened: dict[tuple[str, str], Any],
     index: int,
 ) -> CaseView:
-    """Put a view together from its parts."""
-    if head is None or allowed.view is None:
+    """Put a view together from its parts; `found` is what the version's rows hold in plain."""
+    if found is None or allowed.view is None:
         raise NotFound
+    stored, head = found
     plan, catalogue = allowed.view, desk.rulebook(allowed.fonds).catalogue
     record = show(plan, catalogue, stored, made_by_archive(head, stored), masks, opened)
     sealed = {field.path for field in catalogue if field.sealed}

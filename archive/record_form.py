@@ -15,6 +15,7 @@ from policies.catalogue import Catalogue, Group
 
 ItemIds = dict[str, list[str]]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 def give_item_ids(record: Mapping[str, Any], catalogue: Catalogue) -> ItemIds:
@@ -77,7 +78,7 @@ def to_bytes(value: Any) -> bytes:
 
 def from_bytes(content: bytes) -> Any:
     """The value of `to_bytes`."""
-    return json.loads(content)
+    return _decode(content.decode())
 
 
 def _members(record: Mapping[str, Any], group: Group) -> Iterator[tuple[int | None, Mapping[str, Any]]]:

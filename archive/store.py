@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, bindparam, delete, select, tuple_, update
 
 from archive.preparing import Prepared
 from archive.record_form import ItemIds
@@ -24,7 +24,10 @@ from archive.tables import (
     cases,
 )
 from audit.tables import log_entries
+from foundation.among import among
 from vault.store import insert_wraps
+from vault.tables import case_wraps
+from vault.wraps import Purpose, WrapRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,61 +155,97 @@ def versions_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]
     """The rows of facts of some (case id, version)."""
     if not wanted:
         return {}
-    return {
-        (row.case_id, row.version): StoredVersion(
-            case_id=row.case_id,
-            version=row.version,
-            facts=json.loads(row.facts),
-            item_ids=json.loads(row.item_ids),
-        )
-        for row in conn.execute(_VERSIONS, _pairs(fonds, wanted))
-    }
+    rows = conn.execute(_VERSIONS, _pairs(fonds, wanted)).all()
+    return {(row.case_id, row.version): _stored(row) for row in rows if (row.case_id, row.version) in wanted}
+
+
+def version_and_head(conn: Connection, fonds: str, case_id: str, version: int) -> tuple[StoredVersion, Row[Any]] | None:
+    """One version's row of facts, and what the head row of its case adds to a view of it."""
+    row = conn.execute(_WHOLE, {"of": fonds, "id": case_id, "number": version}).one_or_none()
+    return None if row is None else (_stored(row), row)
+
+
+def _stored(row: Row[Any]) -> StoredVersion:
+    return StoredVersion(row.case_id, row.version, json.loads(row.facts), json.loads(row.item_ids))
 
 
 @dataclass(frozen=True, slots=True)
 class SealedBlob:
-    """What lies sealed of one version, with what its associated data names of it."""
+    """What lies sealed of one version, with what its associated data names of it, and the wrapped key it is sealed under."""
 
     seal_generation: int
     schema_version: str
     content: bytes
+    wrap: WrapRow
 
 
 def masks_of(conn: Connection, fonds: str, wanted: Collection[tuple[str, int]]) -> dict[tuple[str, int], SealedBlob]:
-    """The sealed masks of some (case id, version) under their newest seal generation."""
+    """The sealed masks of some (case id, version) under their newest seal generation; without a key for them, none."""
     if not wanted:
         return {}
-    rows = conn.execute(_MASKS, _pairs(fonds, wanted))
-    return {(row.case_id, row.version): SealedBlob(row.seal_generation, row.schema_version, bytes(row.masks)) for row in rows}
+    rows = conn.execute(_MASKS, _pairs(fonds, wanted)).all()
+    return {(row[0], version): _blob(fonds, "mask", *row) for *row, version in rows}
 
 
 def seal_of(conn: Connection, fonds: str, case_id: str, version: int) -> SealedBlob | None:
-    """The sealed container of one version under its newest seal generation."""
+    """The sealed container of one version under its newest seal generation; without a key for it, none."""
     row = conn.execute(_SEALED, {"of": fonds, "id": case_id, "number": version}).one_or_none()
-    return SealedBlob(row.seal_generation, row.schema_version, bytes(row.record)) if row is not None else None
+    return _blob(fonds, "case", *row) if row is not None else None
+
+
+def _blob(
+    fonds: str, purpose: Purpose, case_id: str, generation: int, schema: str, content: bytes, kek_id: str, wrapped: bytes
+) -> SealedBlob:
+    return SealedBlob(generation, schema, bytes(content), WrapRow(fonds, case_id, generation, purpose, kek_id, bytes(wrapped)))
 
 
 def _pairs(fonds: str, wanted: Collection[tuple[str, int]]) -> dict[str, Any]:
-    return {"of": fonds, "ids": sorted({case_id for case_id, _ in wanted}), "pairs": sorted(wanted)}
+    return {"of": fonds, "ids": sorted({case_id for case_id, _ in wanted}), "numbers": sorted({version for _, version in wanted})}
 
 
 def _among(table: Table) -> ColumnElement[bool]:
-    # SQLite finds pairs of columns by no index; the list of case ids, said beside them, keeps it from reading the whole fonds.
-    return and_(
-        table.c.fonds == bindparam("of"),
-        table.c.case_id.in_(bindparam("ids", expanding=True)),
-        tuple_(table.c.case_id, table.c.version).in_(bindparam("pairs", expanding=True)),
-    )
+    # Two lists rather than one of pairs, which SQLite finds by no index: the few rows too many are left out by who asked.
+    return and_(table.c.fonds == bindparam("of"), among(table.c.case_id, "ids"), among(table.c.version, "numbers"))
 
 
 # Built once: putting a statement together costs SQLAlchemy more than running it costs the database.
 _HEAD = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id == bindparam("id"))
 _HEAD_LOCKED = _HEAD.with_for_update()
-_HEADS = select(cases).where(cases.c.fonds == bindparam("of"), cases.c.case_id.in_(bindparam("ids", expanding=True)))
-_VERSIONS = select(case_versions).where(_among(case_versions))
-_MASKS = select(case_masks).where(_among(case_masks)).order_by(case_masks.c.seal_generation)
+_HEADS = select(cases).where(cases.c.fonds == bindparam("of"), among(cases.c.case_id, "ids"))
+_VERSION = (case_versions.c.case_id, case_versions.c.version, case_versions.c.facts, case_versions.c.item_ids)
+_VERSIONS: Select[Any] = select(*_VERSION).where(_among(case_versions))
+_WHOLE: Select[Any] = (
+    select(*_VERSION, cases.c.fonds, cases.c.protection, cases.c.disposition_state, cases.c.archived_ms)
+    .join(cases, and_(cases.c.fonds == case_versions.c.fonds, cases.c.case_id == case_versions.c.case_id))
+    .where(
+        case_versions.c.fonds == bindparam("of"), case_versions.c.case_id == bindparam("id"), case_versions.c.version == bindparam("number")
+    )
+)
+
+
+def _with_wraps(table: Table, content: str, purpose: Purpose) -> Select[Any]:
+    """The columns of `_blob` of what lies sealed in `table`."""
+    mine = table.c.case_id, table.c.seal_generation
+    joined = table.join(
+        case_wraps,
+        and_(
+            case_wraps.c.fonds == table.c.fonds,
+            case_wraps.c.case_id == table.c.case_id,
+            case_wraps.c.seal_generation == table.c.seal_generation,
+            case_wraps.c.purpose == purpose,
+        ),
+    )
+    return select(*mine, table.c.schema_version, table.c[content], case_wraps.c.kek_id, case_wraps.c.wrapped).select_from(joined)
+
+
+_MASKS = (
+    _with_wraps(case_masks, "masks", "mask")
+    .add_columns(case_masks.c.version)
+    .where(_among(case_masks))
+    .order_by(case_masks.c.seal_generation)
+)
 _SEALED = (
-    select(case_seals.c.seal_generation, case_seals.c.schema_version, case_seals.c.record)
+    _with_wraps(case_seals, "record", "case")
     .where(case_seals.c.fonds == bindparam("of"), case_seals.c.case_id == bindparam("id"), case_seals.c.version == bindparam("number"))
     .order_by(case_seals.c.seal_generation.desc())
     .limit(1)

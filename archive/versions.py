@@ -15,14 +15,19 @@ from sqlalchemy import Connection, Row, select
 
 from acts.deciding import permit
 from acts.desk import Caller, Desk, log_detail
+from acts.reasons import check_reason
 from archive import preparing, store
 from archive.errors import VersionMoved
 from archive.facts import case_facts
 from archive.preparing import LaterVersion, Prepared, Resolved
 from archive.receipts import Receipt, receipt_of
 from archive.record_form import ItemIds, join
+from archive.repeating import Once
 from archive.store import StoredVersion
 from archive.tables import case_named_persons, case_walls
+from archive.wall_body import NOBODY_LEFT, leave_nobody
+from archive.walls import Whom
+from audit.trail import Found
 from auth.tables import service_clients
 from foundation.errors import Fault, InvalidInput, NotFound
 from foundation.ids import is_id
@@ -39,7 +44,6 @@ from vault.wraps import unwrap_data_key, unwrap_mask_key
 
 # What may come later (条例 art. 35, 36): everything else of the record is changed by a correction, with its reason.
 SUPPLEMENTS = ("stages", "replies", "reviews", "feedback", "policy_bases", "attachments")
-REASON_LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +57,65 @@ class _Base:
     named: tuple[str, ...]
 
 
-def supplement(desk: Desk, caller: Caller, case_id: str, *, base_version: int, part: Mapping[str, Any], reason: str) -> Receipt:
-    """Add later items. InvalidInput with every fault of the whole record, VersionMoved, NotFound, `Refused`."""
-    with _refusals_on_record(desk, caller, case_id):
-        _check_reason(reason)
-        _check_part(part)
-        base = _base(desk, caller, case_id, "deposit.supplement", base_version)
-        record = _reopened(desk, caller, base)
-        for group, items in part.items():
-            record[group] = [*record.get(group, []), *items]
-        checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
-    return _store(desk, caller, base, checked, "supplement", base.stored.item_ids, reason)
+def supplement(
+    desk: Desk,
+    caller: Caller,
+    case_id: str,
+    *,
+    base_version: int,
+    part: Mapping[str, Any],
+    reason: str,
+    idempotency_key: str | None = None,
+) -> Receipt:
+    """Add later items. InvalidInput with every fault of the whole record, VersionMoved, KeyReused, NotFound, `Refused`."""
+    head = _own_head(desk, caller, case_id, "deposit.supplement")
+    asked = {"case": case_id, "base_version": base_version, "reason": reason, "supplement": part}
+    once = Once.of(desk, caller, idempotency_key, "deposit.supplement", asked)
+
+    def add() -> Receipt:
+        with _refusals_on_record(desk, caller, case_id):
+            check_reason(reason, required=True)
+            _check_part(part)
+            base = _base(desk, caller, head, base_version)
+            record = _reopened(desk, caller, base)
+            for group, items in part.items():
+                record[group] = [*record.get(group, []), *items]
+            checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
+        return _store(desk, caller, once, base, checked, "supplement", base.stored.item_ids, reason)
+
+    return once.answer(add, _receipt_again, repeated="deposit.repeated")
 
 
-def correct(desk: Desk, caller: Caller, case_id: str, *, base_version: int, record: Mapping[str, Any], reason: str) -> Receipt:
+def correct(
+    desk: Desk,
+    caller: Caller,
+    case_id: str,
+    *,
+    base_version: int,
+    record: Mapping[str, Any],
+    reason: str,
+    idempotency_key: str | None = None,
+) -> Receipt:
     """Replace the record by a corrected one of the same number; nothing earlier is opened. Errors as in `supplement`."""
-    with _refusals_on_record(desk, caller, case_id):
-        _check_reason(reason)
-        base = _base(desk, caller, case_id, "deposit.correct", base_version)
-        checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
-    return _store(desk, caller, base, checked, "correction", {}, reason)
+    head = _own_head(desk, caller, case_id, "deposit.correct")
+    asked = {"case": case_id, "base_version": base_version, "reason": reason, "record": record}
+    once = Once.of(desk, caller, idempotency_key, "deposit.correct", asked)
+
+    def replace_all() -> Receipt:
+        with _refusals_on_record(desk, caller, case_id):
+            check_reason(reason, required=True)
+            base = _base(desk, caller, head, base_version)
+            checked = _kept(desk, base, preparing.check(desk, caller.fonds, record))
+        return _store(desk, caller, once, base, checked, "correction", {}, reason)
+
+    return once.answer(replace_all, _receipt_again, repeated="deposit.repeated")
+
+
+def _receipt_again(conn: Connection, found: Found) -> Receipt:
+    known = store.known_by_entry(conn, found.entry.fonds, found.entry.id)
+    if known is None:
+        raise NotFound
+    return receipt_of(found.entry.fonds, known, "same")
 
 
 @contextmanager
@@ -87,15 +130,20 @@ def _refusals_on_record(desk: Desk, caller: Caller, case_id: str) -> Iterator[No
         raise
 
 
-def _base(desk: Desk, caller: Caller, case_id: str, action: str, base_version: int) -> _Base:
+def _own_head(desk: Desk, caller: Caller, case_id: str, action: str) -> Row[Any]:
     with desk.db.read() as conn:
-        facts = case_facts(conn, desk.keys, caller.fonds, {case_id: None}).get(case_id)
+        facts = case_facts(conn, desk.keys, caller.fonds, {case_id: None}, Whom.of(caller.principal)).get(case_id)
         head = store.head(conn, caller.fonds, case_id)
         own = _own_source(conn, caller, head)
     # A case of another source system does not exist for this client.
     permit(desk, caller, action, facts if own else None, about={"kind": "case", "id": case_id})
     if head is None:
         raise NotFound
+    return head
+
+
+def _base(desk: Desk, caller: Caller, head: Row[Any], base_version: int) -> _Base:
+    case_id = str(head.case_id)
     if head.version != base_version:
         raise VersionMoved(current=head.version)
     with desk.db.read() as conn:
@@ -129,18 +177,24 @@ def _reopened(desk: Desk, caller: Caller, base: _Base) -> dict[str, Any]:
 
 
 def _own_source(conn: Connection, caller: Caller, head: Row[Any] | None) -> bool:
-    if head is None or caller.principal.kind != "service":
+    if caller.principal.kind != "service":
         return head is not None
     query = select(service_clients.c.source_system).where(
         service_clients.c.fonds == caller.fonds, service_clients.c.account_id == caller.principal.account_id
     )
-    return bool(conn.execute(query).scalar_one_or_none() == head.source_system)
+    source = conn.execute(query).scalar_one_or_none()
+    return head is not None and bool(source == head.source_system)
 
 
-def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, item_ids: ItemIds, reason: str) -> Receipt:
+def _store(desk: Desk, caller: Caller, once: Once, base: _Base, checked: Checked, act: str, item_ids: ItemIds, reason: str) -> Receipt:
     case_id, version = base.head.case_id, base.head.version + 1
     with desk.db.read() as conn:
-        resolved = _walled(base, preparing.resolve(conn, desk, caller.fonds, [checked])[0], checked)
+        stated = preparing.resolve(conn, desk, caller.fonds, [checked])
+        closing = leave_nobody(conn, desk, caller.fonds, stated)
+    if any(closing):
+        with _refusals_on_record(desk, caller, case_id):
+            raise InvalidInput([NOBODY_LEFT])
+    resolved = _walled(base, stated[0], checked)
     later = LaterVersion(
         act=act, case_id=case_id, version=version, item_ids=item_ids, keys=base.keys, retention=base.stored.facts["retention"]
     )
@@ -153,6 +207,8 @@ def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, 
         data={"digest": prepared.digest.hex()},
         details=(log_detail("reason", detail),),
     )
+    changed = _standing_changed(base, resolved, checked)
+    alarm = caller.event(desk, "case.access-changed", object={"kind": "case", "id": case_id, "version": version}, fields=changed)
     reach("version.sealed")
 
     def write(unit: Unit) -> Ticket:
@@ -160,7 +216,10 @@ def _store(desk: Desk, caller: Caller, base: _Base, checked: Checked, act: str, 
         if head is None or head.version != base.head.version:
             raise VersionMoved(current=head.version if head is not None else 0)
         ticket = unit.add(event)
+        if changed:
+            unit.add(alarm)
         store.insert_version(unit.conn, unit.fonds, prepared, ticket.entry_id)
+        once.keep(unit, ticket.entry_id)
         return ticket
 
     with _refusals_on_record(desk, caller, case_id):
@@ -214,6 +273,28 @@ def _walled(base: _Base, resolved: Resolved, checked: Checked) -> Resolved:
     return replace(resolved, wall_tags=tags, wall_resolved=False, named_persons=named)
 
 
+def _standing_changed(base: _Base, resolved: Resolved, checked: Checked) -> tuple[str, ...]:
+    """The fields through which the later version changes who may see the case. Such a change has an entry of its own, without a name: a
+    case system that takes cases from their handlers or behind walls is to be seen by the security administrator.
+    """
+    head = base.head
+    before = {
+        "case_handler_staff_id": head.handler_id,
+        "case_leader_staff_id": head.leader_id,
+        "registering_unit_code": head.keeping_unit,
+        "involved_parties[].party_role": (bool(head.accusation), bool(head.wall_resolved), frozenset(base.tags)),
+        "protection_level": head.protection,
+    }
+    after = {
+        "case_handler_staff_id": resolved.handler_id,
+        "case_leader_staff_id": resolved.leader_id,
+        "registering_unit_code": resolved.keeping_unit,
+        "involved_parties[].party_role": (checked.wall.accusation, resolved.wall_resolved, frozenset(resolved.wall_tags)),
+        "protection_level": checked.protection_level,
+    }
+    return tuple(sorted(name for name, value in after.items() if value != before[name]))
+
+
 def _check_part(part: Mapping[str, Any]) -> None:
     faults = []
     if not part:
@@ -231,17 +312,3 @@ def _check_part(part: Mapping[str, Any]) -> None:
     )
     if faults:
         raise InvalidInput(faults)
-
-
-def _check_reason(reason: object) -> None:
-    if not isinstance(reason, str) or not reason.strip() or len(reason) > REASON_LENGTH:
-        raise InvalidInput(
-            [
-                Fault(
-                    "reason",
-                    "required",
-                    f"请写明理由（不超过 {REASON_LENGTH} 字）。",
-                    f"State the reason, at most {REASON_LENGTH} characters.",
-                )
-            ]
-        )

@@ -8,7 +8,7 @@ machine or on several, must share one directory.
 from __future__ import annotations
 
 import fcntl
-import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,19 +18,22 @@ from sqlalchemy import Connection
 
 from audit.errors import AnchorMissing, AnchorUnreadable, LogForked, LogRolledBack
 from audit.store import TileRows, head_of, last_checkpoint
-from foundation.steps import reach
+from foundation.durable import clear_unfinished, write_durably
 from tlog.checkpoint import Checkpoint, open_checkpoint
 from tlog.errors import TlogError
 from tlog.note import VerifierKey, parse_note
+
+_NAMES = re.compile(r"[^/]+\.checkpoint(?:\.superseded-[0-9]+)?")
 
 
 class Anchors:
     """A directory with one file per fonds, `<fonds>.checkpoint`, holding a signed note."""
 
     def __init__(self, directory: Path) -> None:
-        """Use `directory`, making it (mode 0700) where it is missing."""
+        """Use `directory`, making it (mode 0700) where it is missing; what a killed process left half-written there goes."""
         self.directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        clear_unfinished(directory, _NAMES)
 
     def path(self, fonds: str) -> Path:
         """Return where the anchor of a fonds lies."""
@@ -112,31 +115,10 @@ def _compare(conn: Connection, fonds: str, size: int, root: bytes, why: str) -> 
     try:
         found = TileRows(conn, fonds).root(size)
     except TlogError:
-        raise LogForked(fonds=fonds, signed=size, why=f"{why}: missing hashes") from None
+        raise LogForked(fonds=fonds, signed=size, why=f"{why}-hashes-missing") from None
     if found != root:
         raise LogForked(fonds=fonds, signed=size, why=why)
 
 
 def _unverified(note: bytes) -> Checkpoint:
     return Checkpoint.parse(parse_note(note).text)
-
-
-def write_durably(path: Path, data: bytes, step: str) -> None:
-    """Write a file whole or not at all: a temporary file, fsync, rename, fsync of the directory."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    reach(f"{step}-written")
-    temporary.rename(path)
-    reach(f"{step}-renamed")
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -45,7 +45,7 @@ class LogRolledBack(LogRefused):
     """The database holds fewer entries than were signed: an old backup, or a deletion."""
 
     code = "log-rolled-back"
-    zh = "全宗 {fonds} 的日志被回退：已签名至第 {signed} 条，数据库只有 {found} 条。恢复的备份须经带记录的命令准入。"
+    zh = "全宗 {fonds} 的日志被回退：已签名 {signed} 条，数据库只有 {found} 条。恢复的备份须经带记录的命令准入。"
     en = "The log of fonds {fonds} was rolled back: {signed} entries were signed, the database holds {found}. \
 A restored backup must be admitted by a logged command."
 
@@ -62,8 +62,9 @@ class AnchorMissing(LogRefused):
     """The database has checkpoints, but the memory of the last one outside it is gone: whether it is the newest cannot be told."""
 
     code = "log-anchor-missing"
-    zh = "全宗 {fonds} 缺少数据库之外保存的最近检查点，无法判断数据库是否为旧备份。"
-    en = "The last checkpoint of fonds {fonds} kept outside the database is missing: whether this is an old backup cannot be told."
+    zh = "全宗 {fonds} 缺少数据库之外保存的最近检查点，无法判断数据库是否为旧备份；请核对 ARCHIVE_ANCHORS 所指的文件夹。"
+    en = "The last checkpoint of fonds {fonds} kept outside the database is missing, so whether this is an old backup cannot be told; \
+check the folder of ARCHIVE_ANCHORS."
 
 
 class AnchorUnreadable(LogRefused):
@@ -94,13 +95,13 @@ class LogDamaged(ArchiveError):
     """`fsck` found the first thing wrong: where, and what."""
 
     code = "log-damaged"
-    zh = "全宗 {fonds} 的日志存储受损：{where}（{what}）。"
-    en = "The stored log of fonds {fonds} is damaged: {where} ({what})."
+    zh = "全宗 {fonds} 的日志存储受损：{where}（{what}），条目按从 0 起的序号指明。"
+    en = "The stored log of fonds {fonds} is damaged: {where} ({what}); entries are named by their index, from 0."
 
 
 class BadQuestion(ArchiveError):
     """A question to the trail that cannot be answered: a limit out of bounds, an unknown kind, a malformed id."""
 
     code = "log-question-invalid"
-    zh = "审计查询条件无效：{member}。"
+    zh = "审计查询条件 {member} 无效。"
     en = "The question to the log is not valid: {member}."

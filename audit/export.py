@@ -7,21 +7,23 @@ written never changes: a file that is there is compared, and one that differs is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection
 
-from audit.anchor import write_durably
 from audit.errors import ExportDiffers, NoSuchTile
 from audit.store import Published, TileRows, last_checkpoint
 from foundation.database import Database
+from foundation.durable import clear_unfinished, write_durably
 from tlog.checkpoint import Checkpoint
 from tlog.errors import TlogError
 from tlog.merkle import consistency_path, verify_consistency
 from tlog.note import MAX_NOTE_BYTES, parse_note
 from tlog.tiles import ENTRIES, Tile, tiles_between
 
+_NAMES = re.compile(r"checkpoint|[0-9]+")
 Progress = Callable[[int, int], None]
 """(files done, files in all), called after each file."""
 
@@ -36,6 +38,7 @@ def export(db: Database, fonds: str, directory: Path, progress: Progress = lambd
     if latest is None:
         raise NoSuchTile
     directory.mkdir(parents=True, exist_ok=True)
+    clear_copy(directory)
     with db.read() as conn:
         _must_continue(conn, fonds, directory, latest)
     tiles = list(tiles_between(0, latest.size))
@@ -47,6 +50,12 @@ def export(db: Database, fonds: str, directory: Path, progress: Progress = lambd
         progress(done, len(files))
     write_durably(directory / "checkpoint", latest.note, "audit.export-checkpoint")
     return latest
+
+
+def clear_copy(directory: Path) -> None:
+    """Remove what an export that was killed left half-written in `directory`: a verifier takes no file it does not know for a tile."""
+    for folder in (directory, *(path for path in (directory / "tile").rglob("*") if path.is_dir() and not path.is_symlink())):
+        clear_unfinished(folder, _NAMES)
 
 
 def _is_written(db: Database, fonds: str, directory: Path, tile: Tile) -> bool:

@@ -11,7 +11,6 @@ import re
 from audit.errors import EntryRefused
 from foundation.ids import is_id
 
-MAX_CODE = 120
 _CODE = re.compile(r"[A-Za-z0-9_.:/\-\[\]]{1,120}", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from audit.anchor import Anchors, check
 from audit.errors import LogForked
@@ -26,6 +25,7 @@ from audit.store import Head, Published, TileRows, head_of, last_checkpoint
 from audit.tables import log_checkpoints, log_heads, log_signers
 from foundation.clock import Clock, to_ms
 from foundation.database import Database
+from foundation.inserting import insert_new
 from foundation.steps import reach
 from tlog.checkpoint import Checkpoint, open_checkpoint
 from tlog.errors import TlogError
@@ -171,8 +171,7 @@ def _mark(conn: Connection, fonds: str) -> None:
     """Lock the signer's mark of a fonds until the transaction ends, making it at first."""
     query = select(log_signers.c.size).where(log_signers.c.fonds == fonds).with_for_update()
     if conn.scalar(query) is None:
-        make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(make(log_signers).values(fonds=fonds, size=0).on_conflict_do_nothing())
+        insert_new(conn, log_signers, fonds=fonds, size=0)
         conn.scalar(query)
 
 

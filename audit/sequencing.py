@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Table, bindparam, select, update
 
 from audit.columns import COLUMNS, columns_of, subjects_of
 from audit.entry import encode
 from audit.events import Event
 from audit.tables import log_details, log_entries, log_heads, log_subjects, log_tiles
+from foundation.inserting import insert_new
 from foundation.steps import reach
 from foundation.uow import Ticket
 from tlog.merkle import EMPTY_ROOT, HASH_SIZE, Frontier, leaf_hash, perfect_root
@@ -24,7 +24,13 @@ from tlog.tiles import TILE_WIDTH
 
 _TILE_BYTES: Final = TILE_WIDTH * HASH_SIZE
 
-_HEAD = select(log_heads.c.size, log_heads.c.frontier)
+# Built once: every commit runs these two.
+_HEAD = select(log_heads.c.size, log_heads.c.frontier).where(log_heads.c.fonds == bindparam("of")).with_for_update()
+_MOVE = (
+    update(log_heads)
+    .where(log_heads.c.fonds == bindparam("of"), log_heads.c.size == bindparam("start"))
+    .values(size=bindparam("end"), root=bindparam("top"), frontier=bindparam("edge"))
+)
 _ENTRY_COLUMNS: Final = ("fonds", "idx", "entry_id", "leaf_hash", *COLUMNS, "body")
 _SUBJECT_COLUMNS: Final = ("fonds", "subject_kind", "subject_id", "idx")
 _DETAIL_COLUMNS: Final = ("fonds", "entry_id", "name", "commitment", "key_ref", "sealed")
@@ -89,13 +95,11 @@ class Sequencer:
 
 def locked_head(conn: Connection, fonds: str) -> Frontier:
     """Lock the head of a fonds' log until the transaction ends, beginning the log where there is none, and return its frontier."""
-    query = _HEAD.where(log_heads.c.fonds == fonds).with_for_update()
-    row = conn.execute(query).one_or_none()
+    row = conn.execute(_HEAD, {"of": fonds}).one_or_none()
     if row is None:
         empty = {"fonds": fonds, "size": 0, "epoch": 1, "root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
-        make = postgresql.insert if conn.dialect.name == "postgresql" else sqlite.insert
-        conn.execute(make(log_heads).values(**empty).on_conflict_do_nothing())
-        row = conn.execute(query).one()
+        insert_new(conn, log_heads, **empty)
+        row = conn.execute(_HEAD, {"of": fonds}).one()
     frontier = Frontier.from_bytes(bytes(row.frontier))
     if frontier.size != row.size:
         raise RuntimeError("the log head's size and frontier differ")
@@ -103,11 +107,8 @@ def locked_head(conn: Connection, fonds: str) -> Frontier:
 
 
 def _move_head(conn: Connection, fonds: str, start: int, frontier: Frontier) -> None:
-    moved = conn.execute(
-        update(log_heads)
-        .where(log_heads.c.fonds == fonds, log_heads.c.size == start)
-        .values(size=frontier.size, root=frontier.root(), frontier=frontier.to_bytes())
-    )
+    values = {"of": fonds, "start": start, "end": frontier.size, "top": frontier.root(), "edge": frontier.to_bytes()}
+    moved = conn.execute(_MOVE, values)
     if moved.rowcount != 1:
         raise RuntimeError("the log head moved under its lock")
 

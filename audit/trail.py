@@ -88,18 +88,9 @@ def ask_within(conn: Connection, fonds: str, question: Question, *, cursor: int 
     )
 
 
-def entry_at(conn: Connection, fonds: str, index: int) -> Found:
-    """Return the entry at `index`; NoSuchEntry."""
-    return _one(conn, log_entries.c.fonds == fonds, log_entries.c.idx == index)
-
-
 def entry_named(conn: Connection, fonds: str, entry_id: str) -> Found:
     """Return the entry with that id; NoSuchEntry."""
-    return _one(conn, log_entries.c.fonds == fonds, log_entries.c.entry_id == entry_id)
-
-
-def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Found:
-    row = conn.execute(_base().where(*conditions)).one_or_none()
+    row = conn.execute(_base().where(log_entries.c.fonds == fonds, log_entries.c.entry_id == entry_id)).one_or_none()
     if row is None:
         raise NoSuchEntry
     return Found(row.idx, bytes(row.leaf_hash), Entry.parse(bytes(row.body)))

@@ -15,29 +15,31 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, and_, delete, select, update
 
 from audit.events import Actor, Event
 from auth.context import AuthContext
 from auth.errors import AlreadyThere, ClientRefused, NoSuchThing, NotInForce, TokenRefused
-from auth.inserting import insert_new
 from auth.keys import p256
+from auth.naming import code_faults, name_faults
 from auth.people import account, open_service_account, set_state
 from auth.policy import DEPOSITOR
+from auth.refusals import STRANGERS, record_refusal
 from auth.sessions import open_session
-from auth.tables import assertion_jtis, service_clients
+from auth.tables import accounts, assertion_jtis, service_clients
 from auth.tokens import AssertionClaims
 from foundation.canonical import canonical
 from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import is_id, new_id
+from foundation.inserting import insert_new
 from foundation.tables import SYSTEM_FONDS
 from foundation.uow import Unit
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client as it stands."""
+    """A registered client as it stands. `state` is its account's: `blocked` while it waits for its confirmation."""
 
     fonds: str
     client_id: str
@@ -45,6 +47,7 @@ class Client:
     source_system: str
     kid: str
     public_jwk: dict[str, str]
+    state: str
     revoked: bool
 
     @property
@@ -62,6 +65,9 @@ class IssuedToken:
     session_id: str
 
 
+_CLIENTS = select(service_clients, accounts.c.state).join(
+    accounts, and_(accounts.c.fonds == service_clients.c.fonds, accounts.c.account_id == service_clients.c.account_id)
+)
 _FONDS = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
@@ -74,13 +80,12 @@ def register_client(
 ) -> Client:
     """Register a client with its public key (P-256 JWK); opens its service account.
 
+    The first client of a source system can be used at once. A later one (a new key, or somebody's who would be taken for that system, whose
+    cases it could correct) is blocked until it is confirmed, also where the earlier ones are revoked.
+
     BadKey; InvalidInput; AlreadyThere when the `kid` is registered already. A key without a `kid` gets its thumbprint (RFC 7638).
     """
-    faults = [
-        Fault(name, "length", f"须为 1 至 {most} 个可见字符。", f"1 to {most} visible characters.")
-        for name, text, most in (("source_system", source_system, 60), ("title", title, 120))
-        if not text.strip() or text != text.strip() or len(text) > most or not text.isprintable()
-    ]
+    faults = name_faults(source_system=(source_system, 60), title=(title, 120)) or code_faults(source_system=source_system)
     key = p256(public_jwk)
     kid = public_jwk.get("kid")
     if kid is not None and not (isinstance(kid, str) and 0 < len(kid) <= 64 and kid.isascii() and kid.isprintable()):
@@ -89,7 +94,8 @@ def register_client(
         raise InvalidInput(faults)
     client_id = client_id or new_id()
     account_id = open_service_account(unit, login=f"client-{client_id}", at=at)
-    client = Client(unit.fonds, client_id, account_id, source_system, kid or key.thumbprint, key.members, revoked=False)
+    if any(client.source_system == source_system for client in clients_in(unit.conn, unit.fonds)):
+        set_state(unit, account_id, "blocked", at=at)
     if not insert_new(
         unit.conn,
         service_clients,
@@ -98,11 +104,23 @@ def register_client(
         account_id=account_id,
         source_system=source_system,
         title=title,
-        kid=client.kid,
+        kid=kid or key.thumbprint,
         public_jwk=canonical(key.members).decode(),
         registered_ms=to_ms(at),
     ):
         raise AlreadyThere
+    client = client_of(unit.conn, unit.fonds, client_id)
+    if client is None:
+        raise NoSuchThing
+    return client
+
+
+def confirm_client(unit: Unit, client_id: str, *, at: datetime) -> Client:
+    """Let a client that was registered beside or after another one of its source system be used; NotInForce when it waits for nothing."""
+    client = client_of(unit.conn, unit.fonds, client_id)
+    if client is None:
+        raise NoSuchThing
+    set_state(unit, client.account_id, "active", at=at)
     return client
 
 
@@ -123,21 +141,12 @@ def revoke_client(unit: Unit, client_id: str, *, at: datetime) -> None:
 
 def client_of(conn: Connection, fonds: str, client_id: str) -> Client | None:
     """The client by its id, or None."""
-    return _client(
-        conn.execute(select(service_clients).where(service_clients.c.fonds == fonds, service_clients.c.client_id == client_id)).first()
-    )
-
-
-def client_of_account(conn: Connection, fonds: str, account_id: str) -> Client | None:
-    """The client behind a service account: tells which source system a depositing principal is."""
-    return _client(
-        conn.execute(select(service_clients).where(service_clients.c.fonds == fonds, service_clients.c.account_id == account_id)).first()
-    )
+    return _client(conn.execute(_CLIENTS.where(service_clients.c.fonds == fonds, service_clients.c.client_id == client_id)).first())
 
 
 def clients_in(conn: Connection, fonds: str) -> list[Client]:
     """All clients of the fonds, revoked ones too, by registration."""
-    query = select(service_clients).where(service_clients.c.fonds == fonds)
+    query = _CLIENTS.where(service_clients.c.fonds == fonds)
     rows = conn.execute(query.order_by(service_clients.c.registered_ms, service_clients.c.client_id))
     return [client for row in rows if (client := _client(row)) is not None]
 
@@ -216,11 +225,12 @@ def _refuse(ctx: AuthContext, client: Client | None, reason: str, network: str, 
         reason=reason,
         request_id=request_id,
     )
-    ctx.uow.run(SYSTEM_FONDS if client is None else client.fonds, lambda unit: unit.add(event))
+    home, subject = (SYSTEM_FONDS, STRANGERS) if client is None else (client.fonds, client.client_id)
+    record_refusal(ctx, home, subject, "token", event)
 
 
 def _client(row: Row[Any] | None) -> Client | None:
     if row is None:
         return None
     jwk = json.loads(row.public_jwk)
-    return Client(row.fonds, row.client_id, row.account_id, row.source_system, row.kid, jwk, row.revoked_ms is not None)
+    return Client(row.fonds, row.client_id, row.account_id, row.source_system, row.kid, jwk, row.state, row.revoked_ms is not None)

@@ -9,8 +9,11 @@ class SignInRefused(ArchiveError):
     """Unknown login, wrong secret, wrong or missing code, blocked or locked: all alike to the caller. The log knows the reason."""
 
     code = "sign-in-refused"
-    zh = "未能登录：用户名、口令或动态验证码不正确，或账号暂不可用。"
-    en = "Not signed in: the login, secret or one-time code is wrong, or the account cannot be used at present."
+    zh = "未能登录：用户名、口令或动态验证码不正确，或账号暂不可用。验证码只能用一次，刚用过的请等下一个。"
+    en = (
+        "Not signed in: the login, secret or one-time code is wrong, or the account cannot be used at present. A code works once: after"
+        " using one, wait for the next."
+    )
 
 
 class SignInBusy(ArchiveError):
@@ -19,6 +22,14 @@ class SignInBusy(ArchiveError):
     code = "sign-in-busy"
     zh = "登录请求过多，请稍后重试。"
     en = "Too many sign-ins at this moment; try again shortly."
+
+
+class TooManyTries(ArchiveError):
+    """Too many unsuccessful proofs of identity came from this client address; nothing was checked."""
+
+    code = "too-many-tries"
+    zh = "来自此网络地址的未成功登录过多，请在 {seconds} 秒后再试。"
+    en = "Too many unsuccessful sign-ins came from this network address; try again in {seconds} seconds."
 
 
 class NotSignedIn(ArchiveError):
@@ -57,8 +68,8 @@ class FactorRefused(ArchiveError):
     """The one-time code is wrong, too old, or was used before."""
 
     code = "factor-refused"
-    zh = "动态验证码不正确、已过期或已使用。"
-    en = "The one-time code is wrong, expired or already used."
+    zh = "动态验证码不正确、已过期或已使用。每个验证码只能用一次，请等应用显示下一个。"
+    en = "The one-time code is wrong, expired or already used. A code works once: wait for the next one."
 
 
 class FactorPresent(Conflict):

@@ -23,7 +23,6 @@ _FAULTS = {
     "coordinate": ("坐标须为 32 字节的 base64url。", "Each coordinate is 32 bytes in base64url."),
     "not-on-curve": ("该点不在 P-256 曲线上。", "The point does not lie on P-256."),
     "use": ("use/key_ops/alg 与验签不符。", "`use`, `key_ops` or `alg` do not fit the checking of signatures."),
-    "modulus": ("RSA 模数须为 2048 至 8192 位，指数须为 65537。", "The RSA modulus has 2048 to 8192 bits, the exponent is 65537."),
 }
 
 
@@ -54,14 +53,6 @@ def p256(jwk: object) -> PublicKey:
     if not (x < _P and y < _P and (y * y - (x * x * x - 3 * x + _B)) % _P == 0):
         raise _bad("not-on-curve")
     return PublicKey(tuple(sorted(members.items())), "ES256")
-
-
-def rsa(jwk: object) -> PublicKey:
-    """Check an RSA public key of an OIDC provider, pinned to RS256; BadKey names what is wrong with it."""
-    members = _members(jwk, "RSA", {"kty", "n", "e"}, "RS256")
-    if not 2048 <= _integer(members["n"], None).bit_length() <= 8192 or members["e"] != "AQAB":
-        raise _bad("modulus")
-    return PublicKey(tuple(sorted(members.items())), "RS256")
 
 
 def _members(jwk: object, kind: str, required: set[str], alg: str) -> dict[str, str]:

@@ -25,12 +25,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from auth.inserting import insert_new
 from auth.policy import AuthPolicy
 from auth.tables import sign_in_failures
 from foundation.clock import to_ms
+from foundation.inserting import insert_new
 from foundation.uow import Unit
 
 # Stands in the counters for all logins that do not exist: no counter ever holds what was typed.
@@ -63,6 +63,10 @@ class Sources:
         marked = device is not None and self._is_mark(fonds, account_id, device)
         name = f"device {device}" if marked else f"network {network_of(address)}"
         return Source(self._digest("source", fonds, account_id, name), self._digest("everyone", fonds, account_id), marked)
+
+    def address_digest(self, address: str) -> str:
+        """Names a client address (its network, as in `network_of`) in counters that are no account's: 64 hexadecimal digits."""
+        return self._digest("address", network_of(address)).hex()
 
     def new_mark(self, fonds: str, account_id: str) -> str:
         """A device mark for a browser that has just signed in to this account."""
@@ -144,25 +148,9 @@ def return_try(unit: Unit, account_id: str, source: Source) -> None:
         )
 
 
-def is_locked(conn: Connection, fonds: str, account_id: str, *, at: datetime) -> bool:
-    """Whether any source is locked out of this account now: for the security administrator's list, never for the sign-in page."""
-    return (
-        conn.execute(
-            select(sign_in_failures.c.failures).where(
-                sign_in_failures.c.fonds == fonds,
-                sign_in_failures.c.account_id == account_id,
-                sign_in_failures.c.locked_until_ms > to_ms(at),
-            )
-        ).first()
-        is not None
-    )
-
-
 def clear(unit: Unit, account_id: str) -> None:
-    """Forget all failures of an account: the security administrator's unlocking."""
-    unit.conn.execute(
-        delete(sign_in_failures).where(and_(sign_in_failures.c.fonds == unit.fonds, sign_in_failures.c.account_id == account_id))
-    )
+    """Forget all failures of an account whose secret has been reset: whoever was locked out by them starts anew."""
+    unit.conn.execute(delete(sign_in_failures).where(sign_in_failures.c.fonds == unit.fonds, sign_in_failures.c.account_id == account_id))
 
 
 def sweep(unit: Unit, *, at: datetime) -> int:

@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from audit.events import Event
 from auth.context import AuthContext
-from auth.errors import FactorRefused, NotSignedIn, SecretMustChange, SecretWrong
-from auth.lockout import Source, give_back, take_try
-from auth.people import account, end_sessions, person, recent_hashes, set_secret
+from auth.errors import FactorRefused, NotSignedIn, SecretMustChange, SecretWrong, SignInBusy
+from auth.lockout import give_back, return_try, take_try
+from auth.people import Account, account, end_sessions, person, recent_hashes, set_secret
 from auth.sessions import SECRET, Session
 from auth.tables import sessions, units
 from auth.totp import Enrolment, factor_of, matching_counter, new_enrolment, store_provisional, take_code
@@ -36,12 +36,7 @@ def change_secret(ctx: AuthContext, session: Session, *, present: str, new: str,
         homes = {post.unit_id for post in session.posts}
         for row in conn.execute(select(units.c.code, units.c.title).where(units.c.fonds == session.fonds, units.c.unit_id.in_(homes))):
             context += [row.code, row.title]
-    source = _source(ctx, session)
-    may_try = ctx.uow.bookkeep(session.fonds, lambda unit: take_try(unit, session.account_id, source, policy, at=now))
-    if not (ctx.passwords.verify(mine.secret_hash, present) and may_try):
-        _refuse(ctx, session, "secret-change", now, request_id)
-        raise SecretWrong
-    ctx.uow.bookkeep(session.fonds, lambda unit: give_back(unit, session.account_id, source))
+    _prove(ctx, session, mine, present, "secret-change", now, request_id)
     ctx.passwords.judge(new, policy, context=context, earlier=earlier)
     secret_hash = ctx.passwords.hash(new)
 
@@ -62,19 +57,28 @@ def change_secret(ctx: AuthContext, session: Session, *, present: str, new: str,
     ctx.uow.run(session.fonds, change)
 
 
-def enrol_factor(ctx: AuthContext, session: Session) -> Enrolment:
+def enrol_factor(ctx: AuthContext, session: Session, *, present: str, request_id: str = "") -> Enrolment:
     """Make a provisional one-time-code factor and return what the app is shown, once; it counts for nothing until confirmed.
 
-    Raises SecretMustChange (whoever handed out the first secret must not be able to enrol in its holder's name), FactorPresent.
+    `present` is the holder's secret: whoever has no more than a stolen token cannot bind their own app and shut the holder out.
+    Raises SecretMustChange (whoever handed out the first secret must not be able to enrol in its holder's name), SecretWrong as
+    `change_secret` does, FactorPresent.
     """
     if SECRET in session.pending:
         raise SecretMustChange
     now = ctx.clock.now()
     with ctx.db.read() as conn:
-        login = account(conn, session.fonds, session.account_id).login
-    enrolment = new_enrolment(f"{login}@{session.fonds}", ctx.issuer)
+        mine = account(conn, session.fonds, session.account_id)
+    _prove(ctx, session, mine, present, "factor-enrolment", now, request_id)
+    enrolment = new_enrolment(f"{mine.login}@{session.fonds}", ctx.issuer)
     sealed = ctx.seal_factor(session.fonds, session.account_id, enrolment.secret.encode("ascii"))
-    ctx.uow.bookkeep(session.fonds, lambda unit: store_provisional(unit, session.account_id, sealed, at=now))
+
+    def store(unit: Unit) -> None:
+        if account(unit.conn, unit.fonds, session.account_id, lock=True).secret_hash != mine.secret_hash or not _alive(unit, session):
+            raise NotSignedIn
+        store_provisional(unit, session.account_id, sealed, at=now)
+
+    ctx.uow.bookkeep(session.fonds, store)
     return enrolment
 
 
@@ -121,8 +125,21 @@ def _alive(unit: Unit, session: Session) -> bool:
     return unit.conn.execute(query.with_for_update()).first() is not None
 
 
-def _source(ctx: AuthContext, session: Session) -> Source:
-    return ctx.sources.source(session.fonds, session.account_id, address=f"session {session.session_id}", device=None)
+def _prove(ctx: AuthContext, session: Session, mine: Account, present: str, act: str, now: datetime, request_id: str) -> None:
+    """Take `present` for the holder's secret, or record the refusal and raise SecretWrong; tries are counted per session."""
+    source = ctx.sources.source(session.fonds, session.account_id, address=f"session {session.session_id}", device=None)
+    policy = ctx.policy_of(session.fonds)
+    may_try = ctx.uow.bookkeep(session.fonds, lambda unit: take_try(unit, session.account_id, source, policy, at=now))
+    try:
+        right = ctx.passwords.verify(mine.secret_hash, present)
+    except SignInBusy:
+        if may_try:
+            ctx.uow.bookkeep(session.fonds, lambda unit: return_try(unit, session.account_id, source))
+        raise
+    if not (right and may_try):
+        _refuse(ctx, session, act, now, request_id)
+        raise SecretWrong
+    ctx.uow.bookkeep(session.fonds, lambda unit: give_back(unit, session.account_id, source))
 
 
 def _about(session: Session) -> dict[str, str]:

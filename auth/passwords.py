@@ -1,7 +1,7 @@
 """Secrets people choose: Argon2id, judged by length and commonness, never by composition.
 
 * Argon2id with 64 MiB, 3 passes, 4 lanes: the second recommended option of RFC 9106, section 4. A semaphore bounds how many run at once,
-  because each holds its 64 MiB; who waits too long gets SignInBusy and nothing is counted.
+  because each holds its 64 MiB; another bounds the queue before it. Who waits too long or finds it full gets SignInBusy, uncounted.
 * A secret is normalised by NFKC before it is measured and hashed, as SASLprep (RFC 4013) and NIST SP 800-63B-4 3.1.1.2 have it and RFC 8265
   does not: on Chinese keyboards the full-width forms of letters and digits come from a switch of the input method, unseen behind the dots.
 * At least 12 characters, at most 1024 bytes. No rule asks for digits or signs (NIST SP 800-63B-4 3.1.1.2; ASVS 5 V6.2.5).
@@ -48,8 +48,14 @@ _FAULTS = {
 class Passwords:
     """Hashes and checks secrets with bounded concurrency. `computed` counts hash computations, for tests of uniform work."""
 
-    def __init__(self, *, concurrency: int = 4, wait_seconds: float = 10.0, memory_kib: int = MEMORY_KIB, passes: int = 3) -> None:
-        """At most `concurrency` computations of `memory_kib` KiB each at once; RFC 9106 parameters by default."""
+    def __init__(
+        self, *, concurrency: int = 4, places: int | None = None, wait_seconds: float = 10.0, memory_kib: int = MEMORY_KIB, passes: int = 3
+    ) -> None:
+        """At most `concurrency` computations of `memory_kib` KiB each at once, and `places` proofs under way (none: nine times as many).
+
+        RFC 9106 parameters by default.
+        """
+        self._places = threading.BoundedSemaphore(9 * concurrency if places is None else max(places, concurrency))
         self._hasher = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=4, hash_len=32, salt_len=16)
         self._slots = threading.BoundedSemaphore(concurrency)
         self._wait_seconds = wait_seconds
@@ -83,6 +89,19 @@ class Passwords:
             rules = ["used-before"] if any(self.verify(old, secret) for old in earlier) else []
         if rules:
             raise SecretRefused([_fault(rule, least=policy.password_min_length, count=policy.password_history) for rule in rules])
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Around a whole proof of a secret that came over the network; SignInBusy at once when all places are taken.
+
+        Who waits for a computation holds one of the threads that reads need too, so the queue is short and whoever finds it full is told.
+        """
+        if not self._places.acquire(blocking=False):
+            raise SignInBusy
+        try:
+            yield
+        finally:
+            self._places.release()
 
     @contextmanager
     def _slot(self) -> Iterator[None]:

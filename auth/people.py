@@ -11,11 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, or_, select, update
 
 from auth.errors import AlreadyThere, NoSuchThing, NotInForce, StillInUse
-from auth.inserting import insert_new
+from auth.naming import code_faults, name_faults
 from auth.tables import accounts, password_history, persons, post_holdings, sessions
 from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import new_id
+from foundation.inserting import insert_new
 from foundation.uow import Unit
 
 _FONDS = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -44,12 +45,7 @@ def normal_login(text: str) -> str:
 
 def register_person(unit: Unit, *, staff_no: str, display_name: str, at: datetime, person_id: str | None = None) -> str:
     """Register a member of staff and return the id; AlreadyThere when the staff number is taken."""
-    faults = [
-        Fault(name, "length", f"须为 1 至 {most} 个可见字符，首尾无空白。", f"1 to {most} visible characters, no outer blanks.")
-        for name, text, most in (("staff_no", staff_no, 60), ("display_name", display_name, 120))
-        if not text.strip() or text != text.strip() or len(text) > most or not text.isprintable()
-    ]
-    if faults:
+    if faults := name_faults(staff_no=(staff_no, 60), display_name=(display_name, 120)) or code_faults(staff_no=staff_no):
         raise InvalidInput(faults)
     person_id = person_id or new_id()
     if not insert_new(
@@ -123,9 +119,9 @@ def open_account(unit: Unit, *, person_id: str, login: str, secret_hash: str, at
     return account_id
 
 
-def open_service_account(unit: Unit, *, login: str, at: datetime, account_id: str | None = None) -> str:
+def open_service_account(unit: Unit, *, login: str, at: datetime) -> str:
     """Open an account without person and secret, for one client (`auth.clients.register_client`)."""
-    account_id = account_id or new_id()
+    account_id = new_id()
     if not insert_new(
         unit.conn,
         accounts,

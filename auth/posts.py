@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
 from auth.errors import NoSuchThing, NotInForce, PostTaken, SeparationBroken, StillInUse
+from auth.naming import name_faults
 from auth.policy import AuthPolicy
 from auth.principal import PostHeld
 from auth.tables import persons, post_holdings, posts, units
@@ -28,8 +29,7 @@ def create_post(unit: Unit, *, unit_id: str, role: str, title: str, at: datetime
     faults = []
     if role not in policy.post_roles:
         faults.append(Fault("role", "unknown", "规则库中没有可授予人员的该角色。", "The rulebook knows no such role for persons."))
-    if not title.strip() or title != title.strip() or len(title) > 120 or not title.isprintable():
-        faults.append(Fault("title", "length", "须为 1 至 120 个可见字符。", "1 to 120 visible characters."))
+    faults += name_faults(title=(title, 120))
     if faults:
         raise InvalidInput(faults)
     home = unit.conn.execute(select(units).where(units.c.fonds == unit.fonds, units.c.unit_id == unit_id).with_for_update()).first()
@@ -123,21 +123,30 @@ def leave_post(unit: Unit, holding_id: str, *, at: datetime) -> None:
 
 
 def posts_held(conn: Connection, fonds: str, person_id: str, *, at: datetime) -> tuple[PostHeld, ...]:
-    """The posts a person holds at that time, oldest holding first, each with its unit's path from the root."""
-    rows = conn.execute(
-        select(posts.c.post_id, posts.c.unit_id, posts.c.role, post_holdings.c.acting)
-        .join(posts, and_(posts.c.fonds == post_holdings.c.fonds, posts.c.post_id == post_holdings.c.post_id))
-        .where(
-            post_holdings.c.fonds == fonds,
-            posts.c.fonds == fonds,
-            post_holdings.c.person_id == person_id,
-            _held_at(at),
-            in_force(posts, at),
-        )
-        .order_by(post_holdings.c.from_ms, post_holdings.c.holding_id)
-    ).all()
+    """The posts a person holds at that time, each with its unit's path from the root.
+
+    Oldest holding first; those taken up in the same millisecond in the order of their roles' codes: chance does not decide which is first.
+    """
+    rows = conn.execute(_HELD, {"of": fonds, "person": person_id, "at": to_ms(at)}).all()
     ways = paths(conn, fonds, {row.unit_id for row in rows})
     return tuple(PostHeld(row.post_id, row.unit_id, ways[row.unit_id], row.role, bool(row.acting)) for row in rows)
+
+
+# Asked at every request, so built once.
+_HELD = (
+    select(posts.c.post_id, posts.c.unit_id, posts.c.role, post_holdings.c.acting)
+    .join(posts, and_(posts.c.fonds == post_holdings.c.fonds, posts.c.post_id == post_holdings.c.post_id))
+    .where(
+        post_holdings.c.fonds == bindparam("of"),
+        posts.c.fonds == bindparam("of"),
+        post_holdings.c.person_id == bindparam("person"),
+        post_holdings.c.from_ms <= bindparam("at"),
+        or_(post_holdings.c.to_ms.is_(None), post_holdings.c.to_ms > bindparam("at")),
+        posts.c.valid_from_ms <= bindparam("at"),
+        or_(posts.c.valid_to_ms.is_(None), posts.c.valid_to_ms > bindparam("at")),
+    )
+    .order_by(post_holdings.c.from_ms, posts.c.role, post_holdings.c.holding_id)
+)
 
 
 def holders(
@@ -153,35 +162,6 @@ def holders(
     if unit_ids is not None:
         query = query.where(posts.c.unit_id.in_(unit_ids))
     return [(row.person_id, row.post_id, row.unit_id, bool(row.acting)) for row in conn.execute(query)]
-
-
-def holdings_of(conn: Connection, fonds: str, *, person_id: str | None = None, post_id: str | None = None) -> list[Row[Any]]:
-    """All holdings of a person or a post, past, present and to come, by beginning; columns as in `tables.post_holdings`."""
-    query = select(post_holdings).where(post_holdings.c.fonds == fonds).order_by(post_holdings.c.from_ms, post_holdings.c.holding_id)
-    if person_id is not None:
-        query = query.where(post_holdings.c.person_id == person_id)
-    if post_id is not None:
-        query = query.where(post_holdings.c.post_id == post_id)
-    return list(conn.execute(query).all())
-
-
-def separation_breaches(conn: Connection, fonds: str, policy: AuthPolicy, *, at: datetime) -> list[tuple[str, str, str]]:
-    """Persons who hold forbidden pairs at that time, e.g. after a rulebook was tightened: (person_id, role, role), sorted."""
-    roles: dict[str, list[str]] = {}
-    rows = conn.execute(
-        select(post_holdings.c.person_id, posts.c.role)
-        .join(posts, and_(posts.c.fonds == post_holdings.c.fonds, posts.c.post_id == post_holdings.c.post_id))
-        .where(post_holdings.c.fonds == fonds, posts.c.fonds == fonds, _held_at(at), in_force(posts, at))
-    )
-    for row in rows:
-        roles.setdefault(row.person_id, []).append(row.role)
-    return sorted(
-        (person_id, min(first, second), max(first, second))
-        for person_id, held in roles.items()
-        for place, first in enumerate(held)
-        for second in held[place + 1 :]
-        if second in policy.forbidden_beside(first)
-    )
 
 
 def _keep_apart(unit: Unit, person_id: str, role: str, start: int, end: int | None, policy: AuthPolicy) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from audit.events import Actor, Event
 from auth.context import AuthContext
@@ -157,7 +157,8 @@ def bearer_of(ctx: AuthContext, session: Session) -> tuple[str, int]:
 
 
 def principal_of(session: Session, role: str | None = None) -> Principal:
-    """The principal, acting in `role` (default: that of the post held longest).
+    """The principal, acting in `role` (default: that of the post held longest; of those taken up in the same millisecond, the role that is
+    first by its code).
 
     SecretMustChange or FactorMissing while something is pending: a session that is not ready cannot become a principal, so
     it can do nothing at all but what takes the session itself. RoleNotHeld for a role without a post.
@@ -258,22 +259,26 @@ def revoke_own(ctx: AuthContext, session: Session, other_id: str, *, request_id:
 
 
 def _row(conn: Connection, fonds: str, session_id: str) -> Row[Any] | None:
-    return conn.execute(
-        select(
-            sessions,
-            accounts.c.kind,
-            accounts.c.state,
-            accounts.c.person_id,
-            accounts.c.must_change,
-            accounts.c.secret_set_ms,
-            totp_factors.c.confirmed_ms,
-            service_clients.c.revoked_ms.label("client_revoked_ms"),
-        )
-        .join(accounts, and_(accounts.c.fonds == sessions.c.fonds, accounts.c.account_id == sessions.c.account_id))
-        .outerjoin(totp_factors, and_(totp_factors.c.fonds == sessions.c.fonds, totp_factors.c.account_id == sessions.c.account_id))
-        .outerjoin(service_clients, and_(service_clients.c.fonds == sessions.c.fonds, service_clients.c.client_id == sessions.c.client_id))
-        .where(sessions.c.fonds == fonds, sessions.c.session_id == session_id)
-    ).first()
+    return conn.execute(_SESSION, {"of": fonds, "id": session_id}).first()
+
+
+# Asked at every request, so built once.
+_SESSION = (
+    select(
+        sessions,
+        accounts.c.kind,
+        accounts.c.state,
+        accounts.c.person_id,
+        accounts.c.must_change,
+        accounts.c.secret_set_ms,
+        totp_factors.c.confirmed_ms,
+        service_clients.c.revoked_ms.label("client_revoked_ms"),
+    )
+    .join(accounts, and_(accounts.c.fonds == sessions.c.fonds, accounts.c.account_id == sessions.c.account_id))
+    .outerjoin(totp_factors, and_(totp_factors.c.fonds == sessions.c.fonds, totp_factors.c.account_id == sessions.c.account_id))
+    .outerjoin(service_clients, and_(service_clients.c.fonds == sessions.c.fonds, service_clients.c.client_id == sessions.c.client_id))
+    .where(sessions.c.fonds == bindparam("of"), sessions.c.session_id == bindparam("id"))
+)
 
 
 def _live(ctx: AuthContext, conn: Connection, row: Row[Any]) -> Session:

@@ -1,7 +1,7 @@
 """Signing in: login, secret and, where enrolled, a one-time code make a session; everything else is one and the same refusal.
 
-Every refused attempt does the same work whatever its cause: one hash computation, one counted try, one entry in the log. The entry
-of an attempt on a login that does not exist stands in the system fonds and holds nothing of what was typed, because people
+Every refused attempt does the same work whatever its cause: one hash computation, one counted try, one refusal on record (auth.refusals).
+The entry of an attempt on a login that does not exist stands in the system fonds and holds nothing of what was typed, because people
 type secrets into the wrong box.
 """
 
@@ -16,8 +16,9 @@ from sqlalchemy import update
 from audit.events import Actor, Event
 from auth.context import AuthContext
 from auth.errors import FactorRefused, SignInBusy, SignInRefused
-from auth.lockout import NOBODY, Source, give_back, return_try, take_try
+from auth.lockout import NOBODY, Source, give_back, return_try, sweep, take_try
 from auth.people import Account, account, account_of_login
+from auth.refusals import STRANGERS, record_refusal
 from auth.sessions import Session, by_id, cookie, new_cookie_secret, open_session
 from auth.tables import accounts
 from auth.totp import Factor, factor_of, matching_counter, take_code
@@ -129,6 +130,7 @@ def _open(
             mine = (accounts.c.fonds == unit.fonds, accounts.c.account_id == found.account_id)
             unit.conn.execute(update(accounts).where(*mine).values(secret_hash=renewed))
         give_back(unit, found.account_id, source)
+        sweep(unit, at=now)
         session_id = open_session(
             unit,
             account_id=found.account_id,
@@ -165,4 +167,5 @@ def _refuse(ctx: AuthContext, found: Account | None, reason: str, attempt: Attem
         reason=reason,
         request_id=attempt.request_id,
     )
-    ctx.uow.run(SYSTEM_FONDS if found is None else found.fonds, lambda unit: unit.add(event))
+    home, subject = (SYSTEM_FONDS, STRANGERS) if found is None else (found.fonds, found.account_id)
+    record_refusal(ctx, home, subject, "sign-in", event)

@@ -1,7 +1,7 @@
-"""The dated unit tree (机构沿革): founding, renaming, moving, ending with a successor; paths and subtrees.
+"""The dated unit tree (机构沿革): founding, renaming, moving, ending with a successor; paths.
 
 《信访工作条例》 art. 24: where a body is merged or abolished, the one that takes over its duties goes on with its cases. So a unit
-ends with a successor, and `successor_of` follows the chain. Store functions: who may call them is judged above.
+ends with a successor, which the register keeps. Store functions: who may call them is judged above.
 """
 
 from __future__ import annotations
@@ -10,30 +10,28 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Column, Connection, Row, Select, Table, and_, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.sql import ColumnElement
 
-from audit.forms import is_code
 from auth.errors import AlreadyThere, NoSuchThing, NotInForce, StillInUse, UnitCycle
-from auth.inserting import insert_new
+from auth.naming import code_faults, name_faults
 from auth.tables import posts, unit_history, units
+from foundation.among import among
 from foundation.clock import to_ms
-from foundation.errors import Fault, InvalidInput
+from foundation.errors import InvalidInput
 from foundation.ids import new_id
+from foundation.inserting import insert_new
 from foundation.uow import Unit
 
 # A tree deeper than this is a mistake or an attack on the walk; the deepest real one (nation to village) has eight levels.
 DEEPEST = 32
+_TITLE = 200
 
 
 def found_unit(unit: Unit, *, code: str, title: str, parent_id: str | None, at: datetime, unit_id: str | None = None) -> str:
     """Found a unit under a live parent (None: a root) and return its id; AlreadyThere when the code was ever used."""
-    _check_texts(code=code, title=title)
-    if not is_code(code):
-        # Entries name a unit by its code, and the log has no form for other text.
-        raise InvalidInput(
-            [Fault("code", "shape", "机构代码只能用英文字母、数字和 _.:/-。", "A unit's code has ASCII letters, digits and _.:/- only.")]
-        )
+    if faults := name_faults(code=(code, 60), title=(title, _TITLE)) or code_faults(code=code):
+        raise InvalidInput(faults)
     if parent_id is not None:
         _live(unit, parent_id, at)
     unit_id = unit_id or new_id()
@@ -46,7 +44,8 @@ def found_unit(unit: Unit, *, code: str, title: str, parent_id: str | None, at: 
 
 def rename_unit(unit: Unit, unit_id: str, *, title: str, at: datetime) -> None:
     """Give a live unit a new title; the old one stays in its history."""
-    _check_texts(title=title)
+    if faults := name_faults(title=(title, _TITLE)):
+        raise InvalidInput(faults)
     row = _live(unit, unit_id, at)
     _keep_state(unit, row, at)
     unit.conn.execute(update(units).where(units.c.fonds == unit.fonds, units.c.unit_id == unit_id).values(title=title))
@@ -83,82 +82,45 @@ def end_unit(unit: Unit, unit_id: str, *, successor_id: str | None, at: datetime
     )
 
 
-def unit_of_code(conn: Connection, fonds: str, code: str) -> Row[Any] | None:
-    """The unit that carries or carried `code`, or None; columns as in `tables.units`."""
-    return conn.execute(select(units).where(units.c.fonds == fonds, units.c.code == code)).first()
-
-
-def all_units(conn: Connection, fonds: str, *, at: datetime | None = None) -> list[Row[Any]]:
-    """The units of the fonds by code (`at`: only those in force then); columns as in `tables.units`."""
-    query = select(units).where(units.c.fonds == fonds).order_by(units.c.code)
-    return list(conn.execute(query if at is None else query.where(in_force(units, at))).all())
+def all_units(conn: Connection, fonds: str) -> list[Row[Any]]:
+    """The units of the fonds by code, those that ended too; columns as in `tables.units`."""
+    return list(conn.execute(select(units).where(units.c.fonds == fonds).order_by(units.c.code)).all())
 
 
 def paths(conn: Connection, fonds: str, unit_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Unit id -> codes from the root down to the unit itself; one statement for all of them. UnitCycle when rows form a circle."""
-    wanted = set(unit_ids)
+    return _ways(conn, fonds, _FROM_IDS, unit_ids)
+
+
+def paths_of_codes(conn: Connection, fonds: str, codes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The same by the units' codes; a code the register never had is absent."""
+    return _ways(conn, fonds, _FROM_CODES, codes)
+
+
+def _ways(conn: Connection, fonds: str, walk: Select[Any], leaves: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    wanted = sorted(set(leaves))
     if not wanted:
         return {}
-    start = select(units.c.unit_id.label("leaf"), units.c.parent_id, units.c.code, literal(0).label("depth")).where(
-        units.c.fonds == fonds, units.c.unit_id.in_(wanted)
-    )
-    walk = start.cte("walk", recursive=True)
-    step = select(walk.c.leaf, units.c.parent_id, units.c.code, walk.c.depth + 1).where(
-        units.c.fonds == fonds, units.c.unit_id == walk.c.parent_id, walk.c.depth < DEEPEST
-    )
-    walk = walk.union_all(step)
     codes: dict[str, list[str]] = {}
-    for row in conn.execute(select(walk.c.leaf, walk.c.code, walk.c.depth).order_by(walk.c.leaf, walk.c.depth.desc())):
+    for row in conn.execute(walk, {"of": fonds, "leaves": wanted}):
         if row.depth >= DEEPEST:
             raise UnitCycle
         codes.setdefault(row.leaf, []).append(row.code)
     return {leaf: tuple(path) for leaf, path in codes.items()}
 
 
-def subtree(conn: Connection, fonds: str, unit_id: str, *, at: datetime | None = None) -> frozenset[str]:
-    """The ids of the unit and of everything under it (`at`: only what is in force then)."""
-    query = select(units.c.unit_id, units.c.parent_id).where(units.c.fonds == fonds)
-    children: dict[str | None, list[str]] = {}
-    for row in conn.execute(query if at is None else query.where(in_force(units, at))):
-        children.setdefault(row.parent_id, []).append(row.unit_id)
-    found, waiting = {unit_id}, [unit_id]
-    while waiting:
-        for child in children.get(waiting.pop(), []):
-            if child not in found:
-                found.add(child)
-                waiting.append(child)
-    return frozenset(found)
-
-
-def successor_of(conn: Connection, fonds: str, unit_id: str, *, at: datetime) -> str | None:
-    """The unit that has the duties of `unit_id` at that time: itself while in force, else down its successors; None at a dead end."""
-    seen: set[str] = set()
-    current: str | None = unit_id
-    while current is not None and current not in seen:
-        seen.add(current)
-        row = conn.execute(select(units).where(units.c.fonds == fonds, units.c.unit_id == current)).first()
-        if row is None:
-            return None
-        if row.valid_to_ms is None or row.valid_to_ms > to_ms(at):
-            return current
-        current = row.successor_id
-    return None
-
-
-def title_at(conn: Connection, fonds: str, unit_id: str, *, at: datetime) -> str:
-    """What the unit was called at that time; NoSuchThing when there is no such unit."""
-    row = (
-        conn.execute(
-            select(unit_history.c.title)
-            .where(unit_history.c.fonds == fonds, unit_history.c.unit_id == unit_id, unit_history.c.to_ms > to_ms(at))
-            .order_by(unit_history.c.to_ms)
-            .limit(1)
-        ).first()
-        or conn.execute(select(units.c.title).where(units.c.fonds == fonds, units.c.unit_id == unit_id)).first()
+def _walk(leaf: Column[Any]) -> Select[Any]:
+    """From some units, named by their id or code, up to the roots, root first. Built once: it costs more to put together than to run."""
+    start = select(leaf.label("leaf"), units.c.parent_id, units.c.code, literal(0).label("depth"))
+    walk = start.where(units.c.fonds == bindparam("of"), among(leaf, "leaves")).cte("walk", recursive=True)
+    step = select(walk.c.leaf, units.c.parent_id, units.c.code, walk.c.depth + 1).where(
+        units.c.fonds == bindparam("of"), units.c.unit_id == walk.c.parent_id, walk.c.depth < DEEPEST
     )
-    if row is None:
-        raise NoSuchThing
-    return str(row.title)
+    walk = walk.union_all(step)
+    return select(walk.c.leaf, walk.c.code, walk.c.depth).order_by(walk.c.leaf, walk.c.depth.desc())
+
+
+_FROM_IDS, _FROM_CODES = _walk(units.c.unit_id), _walk(units.c.code)
 
 
 def in_force(table: Table, at: datetime) -> ColumnElement[bool]:
@@ -198,18 +160,3 @@ def _keep_state(unit: Unit, row: Row[Any], at: datetime) -> None:
             fonds=unit.fonds, unit_id=row.unit_id, from_ms=begun, to_ms=to_ms(at), title=row.title, parent_id=row.parent_id
         )
     )
-
-
-def _check_texts(**texts: str) -> None:
-    faults = [
-        Fault(
-            name,
-            "length",
-            "须为 1 至 200 个字符（代码至多 60 个），首尾无空白。",
-            "1 to 200 characters (a code at most 60), no outer blanks.",
-        )
-        for name, text in texts.items()
-        if not text.strip() or text != text.strip() or len(text) > (60 if name == "code" else 200) or not text.isprintable()
-    ]
-    if faults:
-        raise InvalidInput(faults)

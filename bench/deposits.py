@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from acts.desk import Caller
 from archive import preparing, store
-from archive.intake import deposit_many
-from archive.preparing import Prepared
+from archive.intake import deposit_in_units
+from archive.preparing import Prepared, Preparers
 from archive.receipts import Receipt
 from bench.baselines import Baseline, Rows
 from bench.rounds import Stopwatch, Times, race
-from bench.world import FONDS, World
+from bench.world import FONDS, World, archive
 from foundation.ids import new_id
 from foundation.uow import Unit
 from policies.checked import Checked
@@ -21,7 +22,8 @@ from policies.masked_copy import mask_record
 
 BATCH = 200
 Records = list[dict[str, Any]]
-WHOLE, PREPARATION, VALIDATION, MASKING, STORE = "archive", "preparation", "validation", "masking", "store step"
+WHOLE, ALONE = "archive", "archive, one process"
+PREPARATION, VALIDATION, MASKING, STORE = "preparation", "validation", "masking", "store step"
 PLAIN, PLAIN_RECORD, ENCRYPTED, ENCRYPTED_RECORD = "plain", "plain from record", "encrypted", "encrypted from record"
 
 BASELINES = {PLAIN: False, PLAIN_RECORD: False, ENCRYPTED: True, ENCRYPTED_RECORD: True}
@@ -45,8 +47,12 @@ def measure(world: World, folder: Path, records: Records, rounds: int, say: Call
             shared[number] = [prepare(world, batch) for batch in _batches(slices[number])]
         return shared[number]
 
+    others = ExitStack()
+    # As each baseline: a database of its own, which grows by its own records alone (on PostgreSQL: all in the one that was given).
+    alone, stored = (world if urls else others.enter_context(_another(folder / name)) for name in ("alone", "stored"))
     contenders = {
-        WHOLE: lambda number: _whole(world, slices[number]),
+        WHOLE: lambda number: _whole(world, slices[number], world.crew),
+        ALONE: lambda number: _whole(alone, slices[number], None),
         PLAIN: lambda number: _ready_made(beside[PLAIN], made(number)),
         ENCRYPTED: lambda number: _ready_made(beside[ENCRYPTED], made(number)),
         PLAIN_RECORD: lambda number: _from_record(world, beside[PLAIN_RECORD], slices[number], made(number)),
@@ -54,11 +60,12 @@ def measure(world: World, folder: Path, records: Records, rounds: int, say: Call
         PREPARATION: lambda number: _preparation(world, slices[number]),
         VALIDATION: lambda number: _validation(world, slices[number]),
         MASKING: lambda number: _masking(world, slices[number]),
-        STORE: lambda number: _store_step(world, slices[number]),
+        STORE: lambda number: _store_step(stored, slices[number]),
     }
     try:
         return race(contenders, rounds, say)
     finally:
+        others.close()
         for one in beside.values():
             one.db.close()
 
@@ -73,16 +80,25 @@ def prepare(world: World, records: Records) -> list[tuple[Checked, Prepared]]:
     return [(one, preparing.prepare(desk, FONDS, one, known, account_id=account)) for one, known in zip(checked, resolved, strict=True)]
 
 
+@contextmanager
+def _another(folder: Path) -> Iterator[World]:
+    folder.mkdir()
+    with archive(folder) as made:
+        yield made
+
+
 def _batches(records: Records) -> list[Records]:
     return [records[at : at + BATCH] for at in range(0, len(records), BATCH)]
 
 
-def _whole(world: World, records: Records) -> float:
+def _whole(world: World, records: Records, preparers: Preparers | None) -> float:
+    """The path of an import and of `POST /v1/cases:batch`: units of 200, the next one prepared while one is stored."""
     watch = Stopwatch()
-    for batch in _batches(records):
-        with watch.running():
-            answers = deposit_many(world.desk, world.system, batch)
-        assert all(isinstance(answer, Receipt) and answer.status == "created" for answer in answers)
+    # The two contenders take turns on one archive, which takes a case number once.
+    own = records if preparers is not None else [record | {"case_no": f"{record['case_no']}/1"} for record in records]
+    with watch.running():
+        answers = [one for unit in deposit_in_units(world.desk, world.system, _batches(own), preparers=preparers) for one in unit]
+    assert all(isinstance(answer, Receipt) and answer.status == "created" for answer in answers)
     return watch.seconds / len(records)
 
 

@@ -12,6 +12,7 @@ from archive import opening
 from archive.facts import case_facts
 from archive.requests.openings import open_case
 from archive.requests.store import grant_facts
+from archive.walls import Whom
 from bench.baselines import Baseline
 from bench.rounds import Stopwatch, Times, race
 from bench.world import FONDS, World
@@ -42,7 +43,7 @@ def granted(world: World, count: int = CASES) -> list[Granted]:
             break
         grant_id = world.grant(case_id, PATHS, HANDLER)
         with desk.db.read() as conn:
-            facts = case_facts(conn, desk.keys, FONDS, {case_id: 1})[case_id]
+            facts = case_facts(conn, desk.keys, FONDS, {case_id: 1}, Whom.of(caller.principal))[case_id]
             grant = grant_facts(conn, FONDS, [grant_id])[grant_id]
         answer = decide(caller.principal, "case.open", facts, (grant,), desk.clock.now(), desk.rulebook(FONDS))
         assert isinstance(answer, Permit)

@@ -46,16 +46,22 @@ def measure(world: World, beside: Baseline, rounds: int, say: Callable[[str], No
 def without_fsync(world: World) -> Iterator[World]:
     """The same archive opened a second time so that a commit is not forced to the disk: for this one measurement, never to be served."""
     db = Database(world.desk.db.url, pool_size=4)
-    if db.dialect == "sqlite":
-        event.listen(db.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF").close())
-    else:
-        event.listen(db.engine, "connect", lambda connection, _: connection.execute("SET synchronous_commit = off"))
+    go_unsynced(db)
     uow = UnitOfWork(db, Sequencer())
     try:
         yield replace(world, desk=replace(world.desk, db=db, uow=uow))
     finally:
         uow.close()
         db.close()
+
+
+def go_unsynced(db: Database) -> None:
+    """Let commits of this database return before the disk has them."""
+    if db.dialect == "sqlite":
+        event.listen(db.engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF").close())
+    else:
+        event.listen(db.engine, "connect", lambda connection, _: connection.execute("SET synchronous_commit = off"))
+    db.engine.dispose()  # those already connected would still wait
 
 
 def _find(world: World, repeats: int) -> float:

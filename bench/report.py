@@ -17,6 +17,7 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 Row = tuple[str, str, str, str]
 DEPOSIT_ROWS: tuple[Row, ...] = (
     ("sealed and audited deposit : plain rows, ready made", deposits.WHOLE, deposits.PLAIN, "0.8"),
+    ("the same in one process : plain rows, ready made", deposits.ALONE, deposits.PLAIN, ""),
     ("sealed and audited deposit : plain, from the record", deposits.WHOLE, deposits.PLAIN_RECORD, ""),
     ("sealed and audited deposit : StringEncryptedType, ready made", deposits.WHOLE, deposits.ENCRYPTED, "3"),
     ("sealed and audited deposit : StringEncryptedType, from the record", deposits.WHOLE, deposits.ENCRYPTED_RECORD, ""),
@@ -32,7 +33,10 @@ PAGE_ROWS: tuple[Row, ...] = (
     ("masked page of 50, not synced : decrypt, then mask", pages.UNSYNCED, pages.ENCRYPTED, ""),
     ("masked page of 50, audited : decrypt 50 titles, hide them", pages.PAGE, pages.ENCRYPTED_TITLES, ""),
 )
-ROUTE_ROWS: tuple[Row, ...] = (("page over HTTP, not synced : no-op route (p50)", routes.PAGE, routes.NOOP, "0.1"),)
+ROUTE_ROWS: tuple[Row, ...] = (
+    ("page over HTTP, not synced : signed-in no-op (p50)", routes.PAGE, routes.SIGNED_IN, "0.1"),
+    ("page over HTTP, not synced : /healthz (p50)", routes.PAGE, routes.ALIVE, ""),
+)
 
 
 def machine(engine: str) -> str:
@@ -69,13 +73,14 @@ def render(measured: list[tuple[tuple[Row, ...], Times]], costs: list[Cost], abo
 
 def _parts(times: Times) -> list[str]:
     lines = ["| part of a deposit, a record of a batch of 200 | time |", "|---|---:|"]
-    for name in (deposits.PREPARATION, deposits.VALIDATION, deposits.MASKING, deposits.STORE, deposits.WHOLE):
+    for name in (deposits.PREPARATION, deposits.VALIDATION, deposits.MASKING, deposits.STORE, deposits.ALONE, deposits.WHOLE):
         label = {
             deposits.PREPARATION: "preparation: validate, look up, mask and redact, seal, tag",
             deposits.VALIDATION: "of it: validation",
             deposits.MASKING: "of it: masks and first redaction",
             deposits.STORE: "store step: all rows, audit entry, commit",
-            deposits.WHOLE: "whole act",
+            deposits.ALONE: "whole act in one process",
+            deposits.WHOLE: "whole act in bulk, with the preparing processes of this machine's default",
         }[name]
         lines.append(f"| {label} | {_time(times.of(name))} |")
     return lines

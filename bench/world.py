@@ -4,15 +4,13 @@ invented cases the generator makes, so that every staff number and unit code of 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import insert
 
 from acts.desk import Caller, Desk
@@ -25,7 +23,6 @@ from audit.events import Actor, Event
 from audit.sequencing import Sequencer
 from auth.clients import register_client
 from auth.people import open_account, register_person
-from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post, posts_held
 from auth.principal import Principal
 from auth.tables import sessions
@@ -35,10 +32,13 @@ from foundation.clock import SystemClock, to_ms
 from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
+from petition_archive_client.assertion import ClientKey
 from policies.level import Level
 from policies.rulebook.load import base
+from service.crew import Crew
 from service.generator.office import INVENTED_OFFICE
 from service.migrations import run as migrations
+from service.wiring import Settings, auth_policy
 from vault.keyring import KeyRing
 from vault.unlock import Credential
 
@@ -46,6 +46,7 @@ FONDS = "BENCH"
 _ROOT = INVENTED_OFFICE.registering_unit
 _LEADER = "S1900"
 _INSPECTOR, _PRINCIPAL = "B-1", "B-2"
+_BATCH = 200
 
 
 @dataclass
@@ -57,6 +58,8 @@ class World:
     began: datetime
     persons: dict[str, tuple[str, str, str, str]] = field(default_factory=dict)  # staff number -> (person, account, role, session)
     source: Principal | None = None
+    crew: Crew | None = None
+    """The processes that prepare bulk deposits, as many as an installation starts on this machine by default."""
     shelf: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """Case ids and records of the cases that reading is measured on, in the order of their deposit."""
 
@@ -127,26 +130,28 @@ def archive(folder: Path, url: str | None = None) -> Iterator[World]:
     uow = UnitOfWork(db, Sequencer())
     desk = Desk(db=db, uow=uow, clock=SystemClock(), keys=ring, rulebook=lambda _fonds: rules)
     world = World(desk=desk, folder=folder, began=desk.clock.now())
+    world.crew = Crew(Settings().crew_size, (ring.path, Credential(keys / "credential"), ring.archive_id, folder / "rulebook"))
     try:
         uow.run(FONDS, lambda unit: _furnish(world, unit))
         yield world
     finally:
+        world.crew.close()
         uow.close()
         db.close()
 
 
-def fill(world: World, beside: Baseline | None, records: list[dict[str, Any]], batch: int = 200) -> None:
+def fill(world: World, beside: Baseline | None, records: list[dict[str, Any]]) -> None:
     """Deposit the records to be read, and store the same ones under the same case ids in a baseline."""
     desk = world.desk
-    for at in range(0, len(records), batch):
-        part = records[at : at + batch]
+    for at in range(0, len(records), _BATCH):
+        part = records[at : at + _BATCH]
         answers = deposit_many(desk, world.system, part)
         for record, answer in zip(part, answers, strict=True):
             assert isinstance(answer, Receipt)
             world.shelf.append((answer.case_id, record))
         if beside is not None:
             with desk.db.read() as conn:
-                ids = [case_id for case_id, _ in world.shelf[at : at + batch]]
+                ids = [case_id for case_id, _ in world.shelf[at : at + _BATCH]]
                 heads = {row.case_id: dict(row._mapping) for row in store.heads(conn, FONDS, ids)}  # noqa: SLF001  SQLAlchemy's public name
             rows: Rows = {name: [] for name in beside.models}
             for case_id, record in zip(ids, part, strict=True):
@@ -160,7 +165,7 @@ def _furnish(world: World, unit: Unit) -> None:
     for shape in INVENTED_OFFICE.units:
         staff.extend((shape.code, one.staff_id, "handler") for one in shape.handlers)
     staff.extend((_ROOT, one, "leader") for one in sorted({shape.leader.staff_id for shape in INVENTED_OFFICE.units}))
-    policy = AuthPolicy(version="bench", post_roles=frozenset(role for _, _, role in staff))
+    policy = replace(auth_policy(base()), version="bench", separation=frozenset())
     units = {_ROOT: found_unit(unit, code=_ROOT, title="示例局", parent_id=None, at=at)}
     for shape in INVENTED_OFFICE.units:
         units[shape.code] = found_unit(unit, code=shape.code, title=shape.name, parent_id=units[_ROOT], at=at)
@@ -170,7 +175,9 @@ def _furnish(world: World, unit: Unit) -> None:
         hold_post(unit, post_id=post_id, person_id=person_id, begins=at, policy=policy)
         account_id = open_account(unit, person_id=person_id, login=staff_no.lower(), secret_hash="x", at=at)  # noqa: S106  nobody signs in
         world.persons[staff_no] = (person_id, account_id, role, _session(unit, account_id, at))
-    client = register_client(unit, source_system=INVENTED_OFFICE.source_system, title="bench", public_jwk=_public_key(), at=at)
+    client = register_client(
+        unit, source_system=INVENTED_OFFICE.source_system, title="bench", public_jwk=ClientKey.generate().public_jwk(), at=at
+    )
     world.source = Principal(FONDS, client.account_id, None, "service", (), "depositor", 1, new_id(), "intranet", at)
     unit.add(Event(kind="fonds.created", actor=Actor(), time=at, object={"kind": "fonds", "id": FONDS}))
 
@@ -189,9 +196,3 @@ def _session(unit: Unit, account_id: str, at: datetime) -> str:
     }
     unit.conn.execute(insert(sessions), row)
     return str(row["session_id"])
-
-
-def _public_key() -> dict[str, str]:
-    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-    x, y = (base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode() for value in (numbers.x, numbers.y))
-    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}

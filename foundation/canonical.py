@@ -25,7 +25,11 @@ def _plain(value: Any) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _plain(item) for key, item in value.items())
+        for key, item in value.items():
+            # Most members are texts: they are seen to here, without another call.
+            if type(key) is not str or not key.isascii() or (type(item) is not str and not _plain(item)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_plain, value))
     return kind is int and -_SAFE_INTEGER <= value <= _SAFE_INTEGER

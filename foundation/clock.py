@@ -81,7 +81,7 @@ def from_ms(milliseconds: int) -> datetime:
 
 def iso(instant: datetime) -> str:
     """Write an instant as `YYYY-MM-DDTHH:MM:SS.mmmZ` (RFC 3339)."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond // 1000:03d}Z"
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_iso(text: str) -> datetime:
@@ -89,7 +89,10 @@ def parse_iso(text: str) -> datetime:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("an instant needs a zone")
-    return whole_milliseconds(instant.astimezone(UTC))
+    try:
+        return whole_milliseconds(instant.astimezone(UTC))
+    except OverflowError as error:  # the first or last day of the calendar, in a zone that lies outside of it
+        raise ValueError("an instant outside the calendar") from error
 
 
 def office_day(instant: datetime) -> date:

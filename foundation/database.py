@@ -1,8 +1,8 @@
 """One database, SQLite or PostgreSQL, opened so that a commit means durable.
 
 SQLite runs in WAL with `synchronous=FULL`: a commit has reached the disk when it returns. Temporary tables stay in memory and deleted
-content is overwritten, so that the file holds nothing but rows. PostgreSQL must run with `fsync`, `full_page_writes` and
-`synchronous_commit` on; a server that does not is refused at start.
+content is overwritten, so that the file holds nothing but rows; every file made here is its owner's alone (0600). PostgreSQL must run with
+`fsync`, `full_page_writes` and `synchronous_commit` on; a server that does not is refused at start.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +46,7 @@ class Database:
             hide_parameters=True,
         )
         if self.dialect == "sqlite":
+            event.listen(self.engine, "do_connect", _make_owners_alone)
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
@@ -76,7 +77,7 @@ class Database:
         if self.dialect != "sqlite" or self._lock is not None:
             return
         path = Path(f"{self.url.database}.lock")
-        handle = path.open("a+", encoding="ascii")
+        handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "a+", encoding="ascii")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -89,6 +90,11 @@ class Database:
         handle.write(f"{os.getpid()}\n")
         handle.flush()
         self._lock = handle
+
+    @property
+    def open_to_others(self) -> bool:
+        """Whether the SQLite file may be read or written by anybody but its owner, as one that an older program made may be."""
+        return self.dialect == "sqlite" and bool(Path(self.url.database or "").stat().st_mode & 0o077)
 
     def check_durability(self) -> None:
         """Refuse a PostgreSQL server whose commits may be lost, or which is older than 15."""
@@ -113,6 +119,12 @@ class Database:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _make_owners_alone(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    """Make a file that is not there for its owner alone, whatever the umask: SQLite gives its log and shared memory the file's own mode."""
+    with suppress(OSError):  # it is there, or the driver refuses it next
+        os.close(os.open(arguments[0], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -93,5 +93,5 @@ class WrongDatabase(ArchiveError):
     """The database cannot be used by this program as it is: too new, too old, unsafe settings, or held by another process."""
 
     code = "wrong-database"
-    zh = "数据库不可用：{why_zh}"
-    en = "The database cannot be used: {why_en}"
+    zh = "数据库不可用：{why_zh}。"
+    en = "The database cannot be used: {why_en}."

@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 from foundation.errors import Fault, InvalidInput
 
 _ESCAPED_SURROGATE_OR_NUL = re.compile(rb"\\u(?:[dD][89abAB]|[dD][c-fC-F]|0000)")
-_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A text that never closes is taken whole: were its closing quote demanded, each quote in it would be tried anew, in quadratic time.
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 FAULTS = {
     "too-large": ("内容超过 {limit} 字节的上限。", "The content is larger than {limit} bytes."),

@@ -41,7 +41,7 @@ fonds = Table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
-# An answer already given to a caller's Idempotency-Key: who asked, what it was about and what came of it, never a body.
+# An act done under a caller's Idempotency-Key: whose key, a keyed digest of what was asked, and the entry that records it; never a body.
 idempotency = Table(
     "idempotency",
     metadata,
@@ -49,7 +49,6 @@ idempotency = Table(
     Column("account_id", ID, primary_key=True),
     Column("key", String(128), primary_key=True),
     Column("fingerprint", LargeBinary(32), nullable=False),
-    Column("status", Integer, nullable=False),
     Column("resource_id", String(80), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Index("ix_idempotency_created_ms", "fonds", "created_ms"),

@@ -202,7 +202,7 @@ class UnitOfWork:
             except DBAPIError as error:
                 if committing:
                     raise _CommitFailed from error
-                if getattr(error.orig, "sqlstate", None) in _RETRYABLE and len(group) == 1 and attempt + 1 < _ATTEMPTS:
+                if _retryable(error) and len(group) == 1 and attempt + 1 < _ATTEMPTS:
                     continue
                 raise
             return
@@ -210,7 +210,7 @@ class UnitOfWork:
     def _alone(self, conn: Connection, job: _Job) -> None:
         _attempt(conn, job)
         if job.error is not None:
-            if isinstance(job.error, DBAPIError) and getattr(job.error.orig, "sqlstate", None) in _RETRYABLE:
+            if _retryable(job.error):
                 raise job.error
             raise _RolledBack
 
@@ -218,7 +218,7 @@ class UnitOfWork:
         conn.exec_driver_sql("SAVEPOINT act")
         _attempt(conn, job)
         if job.error is not None:
-            if isinstance(job.error, DBAPIError) and getattr(job.error.orig, "sqlstate", None) in _RETRYABLE:
+            if _retryable(job.error):
                 raise job.error  # the group is dissolved and each act run alone
             conn.exec_driver_sql("ROLLBACK TO SAVEPOINT act")
             job.tickets = []
@@ -252,6 +252,10 @@ def _attempt(conn: Connection, job: _Job) -> None:
         job.error = UnrecordedChange()
         return
     job.tickets = unit.tickets
+
+
+def _retryable(error: BaseException) -> bool:
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _RETRYABLE
 
 
 def _answerable(error: BaseException) -> BaseException:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller
 from auth.errors import NoSuchThing, NotInForce
+from auth.lockout import clear
 from auth.passwords import first_secret
 from auth.people import Account, account, end_sessions, normal_login, open_account, set_secret, set_state
 from auth.totp import withdraw_factor
 from foundation.ids import is_id, new_id
 from foundation.uow import Unit
+from office.administrators import keeping_administrators
 from office.staff_desk import StaffDesk, not_oneself, perform
 
 
@@ -48,7 +50,10 @@ def create_account(staff: StaffDesk, caller: Caller, *, person_id: str, login: s
 
 
 def block_account(staff: StaffDesk, caller: Caller, account_id: str, *, reason: str | None = None) -> None:
-    """Block an account at once; its sessions end. Refused, NotOneself; NoSuchThing, NotInForce when it is blocked or closed."""
+    """Block an account at once; its sessions end.
+
+    Refused, NotOneself, LastAdministrator; NoSuchThing, NotInForce when it is blocked or closed.
+    """
     _change_state(staff, caller, account_id, "office.account_block", "account.blocked", "blocked", reason)
 
 
@@ -58,7 +63,10 @@ def unblock_account(staff: StaffDesk, caller: Caller, account_id: str, *, reason
 
 
 def reset_secret(staff: StaffDesk, caller: Caller, account_id: str, *, reason: str | None = None) -> FirstSecret:
-    """Give an account a new random first secret; the old one and every session end. Refused, NotOneself; NoSuchThing, NotInForce."""
+    """Give an account a new random first secret; the old one, its lock and every session end.
+
+    Refused, NotOneself; NoSuchThing, NotInForce.
+    """
     permit = permit_in_fonds(staff.desk, caller, "office.secret_reset")
     found = _of_person(staff, caller, account_id, "office.secret_reset")
     secret = first_secret()
@@ -69,6 +77,7 @@ def reset_secret(staff: StaffDesk, caller: Caller, account_id: str, *, reason: s
         if account(unit.conn, unit.fonds, account_id, lock=True).state == "closed":
             raise NotInForce
         set_secret(unit, account_id, secret_hash, at=permit.at, must_change=True, keep=keep)
+        clear(unit, account_id)
 
     perform(staff, caller, permit, "secret.reset", {"kind": "account", "id": account_id}, reset, reason=reason)
     return FirstSecret(account_id, found.login, secret)
@@ -96,7 +105,8 @@ def _change_state(staff: StaffDesk, caller: Caller, account_id: str, action: str
     _of_person(staff, caller, account_id, action)
 
     def change(unit: Unit) -> None:
-        set_state(unit, account_id, state, at=permit.at)
+        with keeping_administrators(unit, at=permit.at):
+            set_state(unit, account_id, state, at=permit.at)
 
     perform(staff, caller, permit, kind, {"kind": "account", "id": account_id}, change, reason=reason)
 

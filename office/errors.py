@@ -13,6 +13,22 @@ class NotOneself(Conflict):
     en = "Nobody puts themselves into a post or out of one, nor blocks, unblocks or resets their own account: another one does it."
 
 
+class LastAdministrator(Conflict):
+    """One of the three administrators' offices would stand empty; another holder, without an end date, comes first."""
+
+    code = "last-administrator"
+    zh = "这是“{role}”岗位最后一位能够履职的人；须先有另一人不限期任岗且账号可用。"
+    en = "This is the last one who can act as “{role}”; somebody else must first hold such a post without an end, with a live account."
+
+
+class OneRoot(Conflict):
+    """A fonds has one root unit, the one it was founded with: it keeps the cases whose own unit is not in the register."""
+
+    code = "one-root"
+    zh = "每个全宗只有一个根机构，即建立全宗时的机构；其他机构须有上级。"
+    en = "A fonds has one root unit, the one it was founded with; every other unit stands under another."
+
+
 class AlreadyFounded(Conflict):
     """The database already holds an archive."""
 

@@ -22,21 +22,22 @@ import auth.posts
 import auth.units
 from acts.desk import Desk
 from audit.events import Actor, Event
-from auth.inserting import insert_new
+from auth.naming import name_faults
 from auth.passwords import first_secret
 from auth.policy import AuthPolicy
 from foundation.clock import iso, to_ms
 from foundation.database import Database
 from foundation.errors import Fault, InvalidInput
+from foundation.inserting import insert_new
 from foundation.tables import SYSTEM_FONDS, archive_meta
 from foundation.tables import fonds as fonds_table
 from foundation.uow import Unit
 from office.accounts import FirstSecret
+from office.administrators import ADMINISTRATORS
 from office.errors import AlreadyFounded, FondsExists, NotFounded
 from office.staff_desk import StaffDesk
 from vault.suites import AES, Suite
 
-ADMINISTRATORS = ("sysadmin", "secadmin", "auditadmin")
 ARCHIVE_ID = "archive_id"
 # Without a dot, at which a client's name is split, and without a leading hyphen, which would be an option on the command line.
 _CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38}[A-Za-z0-9])?", re.ASCII)
@@ -60,8 +61,8 @@ class Administrator:
 
 @dataclass(frozen=True, slots=True)
 class NewFonds:
-    """A fonds to found: its code, its titles, the code of the fonds above it, whether it is for training (invented cases only), and the
-    suite its values are sealed with.
+    """A fonds to found: its code, its titles, the code of the fonds above it, whether it is marked as for training, and the suite its
+    values are sealed with. `superior` and `training` are on record only: no act asks for them, and what is deposited is not checked.
     """
 
     code: str
@@ -115,7 +116,7 @@ def is_founded(db: Database) -> bool:
     return True
 
 
-def found_archive(desk: Desk, *, request_id: str = "") -> str:
+def found_archive(desk: Desk) -> str:
     """Bind the database to the key ring's installation, make the system fonds with its keys, and return the installation's id.
 
     AlreadyFounded when the database holds an archive, whichever.
@@ -124,7 +125,7 @@ def found_archive(desk: Desk, *, request_id: str = "") -> str:
         raise AlreadyFounded
     desk.keys.add_fonds(SYSTEM_FONDS)
     desk.keys.ensure(SYSTEM_FONDS, "token")
-    founding = _Founding(desk, desk.clock.now(), request_id)
+    founding = _Founding(desk, desk.clock.now())
 
     def found(unit: Unit) -> None:
         founding.fonds(unit, NewFonds(SYSTEM_FONDS, "系统全宗", "The installation itself"))
@@ -135,22 +136,22 @@ def found_archive(desk: Desk, *, request_id: str = "") -> str:
     return desk.keys.archive_id
 
 
-def found_fonds(desk: Desk, new: NewFonds, *, request_id: str = "") -> None:
+def found_fonds(desk: Desk, new: NewFonds) -> None:
     """Found a fonds with its keys and without people. InvalidInput; NotFounded before the archive is; FondsExists."""
     _check(desk, new, _check_titles(new))
     desk.keys.add_fonds(new.code, new.suite)
-    founding = _Founding(desk, desk.clock.now(), request_id)
+    founding = _Founding(desk, desk.clock.now())
     desk.uow.run(new.code, lambda unit: founding.fonds(unit, new))
 
 
-def found_office(staff: StaffDesk, new: NewFonds, first: FirstOffice, *, request_id: str = "") -> FoundedFonds:
+def found_office(staff: StaffDesk, new: NewFonds, first: FirstOffice) -> FoundedFonds:
     """Found a fonds with its first unit and its three administrators, whose first secrets are returned once. Errors as `found_fonds`."""
     desk = staff.desk
     _check(desk, new, faults_in(new, first))
     secrets = {one.role: first_secret() for one in first.administrators}
     hashes = {role: staff.passwords.hash(secret) for role, secret in secrets.items()}
     desk.keys.add_fonds(new.code, new.suite)
-    founding = _Founding(desk, desk.clock.now(), request_id)
+    founding = _Founding(desk, desk.clock.now())
     policy = staff.policy_of(new.code)
 
     def found(unit: Unit) -> FoundedFonds:
@@ -172,7 +173,6 @@ class _Founding:
 
     desk: Desk
     now: datetime
-    request_id: str
 
     def fonds(self, unit: Unit, new: NewFonds) -> None:
         if unit.conn.execute(select(fonds_table.c.fonds).where(fonds_table.c.fonds == new.code)).first() is not None:
@@ -214,7 +214,6 @@ class _Founding:
                 object={"kind": about, "id": object_id},
                 reason="founding",
                 policy_version=self.desk.rulebook(unit.fonds).version,
-                request_id=self.request_id,
                 data=data,
             )
         )
@@ -235,11 +234,7 @@ def _check(desk: Desk, new: NewFonds, faults: list[Fault]) -> None:
 
 def _check_titles(new: NewFonds) -> list[Fault]:
     faults = [] if _CODE.fullmatch(new.code) and new.code.casefold() != SYSTEM_FONDS else [_BAD_CODE]
-    return faults + [
-        Fault(name, "length", "须为 1 至 200 个可见字符。", "1 to 200 visible characters.")
-        for name, text in (("title_zh", new.title_zh), ("title_en", new.title_en))
-        if not text.strip() or len(text) > 200 or not text.isprintable()
-    ]
+    return faults + name_faults(title_zh=(new.title_zh, 200), title_en=(new.title_en, 200))
 
 
 def _check_three(administrators: Sequence[Administrator]) -> list[Fault]:

@@ -1,4 +1,5 @@
-"""Rotating a fonds' keys while the archive runs: a new generation for new work, and what the old one wraps wrapped anew.
+"""Rotating a fonds' keys while the archive runs: a new generation for new work, and what the old one wraps wrapped anew; and locking the
+key ring with another secret.
 
 Keys that sign the log are not rotated: every checkpoint ever shown would need its old key to be believed. Fields are not opened: a
 case's own keys stay, only their wraps move. The old generation still opens what it sealed until it is destroyed, which is another act.
@@ -14,9 +15,12 @@ from sqlalchemy import Connection
 
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller, Desk
+from audit.events import Actor, Event
 from foundation.errors import Fault, InvalidInput
+from foundation.tables import SYSTEM_FONDS
 from foundation.uow import Unit
 from vault.rotation import rotate_keks
+from vault.unlock import Unlock
 
 # What may be rotated -> the beginnings of its scopes in the key ring.
 ROTATED: Mapping[str, tuple[str, ...]] = {
@@ -59,3 +63,22 @@ def rotate_keys(desk: Desk, caller: Caller, what: str, *, progress: Progress = l
 
     moved = rotate_keks(desk.db.read, write, desk.keys, caller.fonds, progress=progress) if what == "wrapping" else 0
     return Rotated(tuple(made), moved)
+
+
+def relock(desk: Desk, unlock: Unlock) -> None:
+    """Lock the key ring with another secret, on record in the installation's own log: after the present one leaked, or its keeper left.
+
+    Done, like founding, by whoever holds the machine and the present secret. No key changes: copies of the ring that were made before
+    still open with the old secret. The ring is durable before the entry is; a kill between the two leaves the entry out, and locking
+    the ring once more writes one. CredentialUnusable for a secret that cannot be used; then nothing has changed.
+    """
+    desk.keys.change_unlock(unlock)
+    event = Event(
+        kind="key.relocked",
+        actor=Actor(),
+        time=desk.clock.now(),
+        object={"kind": "archive", "id": desk.keys.archive_id},
+        reason="by-machine-holder",
+        policy_version=desk.rulebook(SYSTEM_FONDS).version,
+    )
+    desk.uow.run(SYSTEM_FONDS, partial(Unit.add, event=event))

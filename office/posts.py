@@ -15,6 +15,7 @@ from foundation.clock import iso
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import is_id, new_id
 from foundation.uow import Unit
+from office.administrators import keeping_administrators
 from office.staff_desk import StaffDesk, not_oneself, perform
 
 
@@ -35,6 +36,18 @@ def create_post(staff: StaffDesk, caller: Caller, *, unit_id: str, role: str, ti
         lambda unit: auth.posts.create_post(unit, unit_id=unit_id, role=role, title=title, at=permit.at, policy=policy, post_id=post_id),
         data={"role": role, "unit": unit_id} if role in policy.post_roles and is_id(unit_id) else {},
     )
+
+
+def end_post(staff: StaffDesk, caller: Caller, post_id: str, *, reason: str | None = None) -> None:
+    """End a post that nobody holds, now or later. Refused; StillInUse; NoSuchThing, NotInForce."""
+    permit = permit_in_fonds(staff.desk, caller, "office.post_end")
+    if not is_id(post_id):
+        raise NoSuchThing
+
+    def end(unit: Unit) -> None:
+        auth.posts.end_post(unit, post_id, at=permit.at)
+
+    perform(staff, caller, permit, "post.ended", {"kind": "post", "id": post_id}, end, reason=reason)
 
 
 def hold_post(
@@ -77,7 +90,10 @@ def hold_post(
 
 
 def leave_post(staff: StaffDesk, caller: Caller, holding_id: str, *, reason: str | None = None) -> None:
-    """Take a person out of a post now; the holding stays in the history. Refused, NotOneself; NoSuchThing, NotInForce."""
+    """Take a person out of a post now; the holding stays in the history.
+
+    Refused, NotOneself, LastAdministrator; NoSuchThing, NotInForce.
+    """
     permit = permit_in_fonds(staff.desk, caller, "office.post_leave")
     with staff.desk.db.read() as conn:
         row = conn.execute(
@@ -91,6 +107,7 @@ def leave_post(staff: StaffDesk, caller: Caller, holding_id: str, *, reason: str
     not_oneself(staff, caller, "office.post_leave", person_id=row.person_id, about=about)
 
     def leave(unit: Unit) -> None:
-        auth.posts.leave_post(unit, holding_id, at=permit.at)
+        with keeping_administrators(unit, at=permit.at):
+            auth.posts.leave_post(unit, holding_id, at=permit.at)
 
     perform(staff, caller, permit, "post.left", about, leave, data={"person": row.person_id, "holding": holding_id}, reason=reason)

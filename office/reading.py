@@ -14,7 +14,7 @@ from sqlalchemy import Connection, and_, or_, select
 from acts.deciding import permit_in_fonds
 from acts.desk import Caller
 from auth.clients import clients_in
-from auth.tables import accounts, persons, post_holdings, posts, service_clients, totp_factors, units
+from auth.tables import accounts, persons, post_holdings, posts, service_clients, totp_factors, unit_history, units
 from foundation.clock import from_ms, to_ms
 from foundation.errors import Fault, InvalidInput
 from office.staff_desk import StaffDesk, perform
@@ -25,8 +25,18 @@ MOST = 500
 
 
 @dataclass(frozen=True, slots=True)
+class FormerView:
+    """What a unit was called and under which one it stood over [begins, ends)."""
+
+    title: str
+    parent_id: str | None
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UnitView:
-    """A unit; `ended` and `successor_id` once its duties went to another."""
+    """A unit; `ended` and `successor_id` once its duties went to another; `former`: its names and places before, oldest first."""
 
     unit_id: str
     code: str
@@ -35,6 +45,7 @@ class UnitView:
     founded: datetime
     ended: datetime | None
     successor_id: str | None
+    former: tuple[FormerView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +106,7 @@ class ClientView:
     source_system: str
     title: str
     kid: str
+    state: str
     registered: datetime
     revoked: datetime | None
 
@@ -105,8 +117,18 @@ def list_units(staff: StaffDesk, caller: Caller, *, after: str | None = None, li
     query = select(units).where(units.c.fonds == caller.fonds).order_by(units.c.unit_id).limit(limit)
     with staff.desk.db.read() as conn:
         rows = conn.execute(query if after is None else query.where(units.c.unit_id > after)).all()
+        former = _former(conn, caller.fonds, [row.unit_id for row in rows])
     views = [
-        UnitView(row.unit_id, row.code, row.title, row.parent_id, from_ms(row.valid_from_ms), _instant(row.valid_to_ms), row.successor_id)
+        UnitView(
+            row.unit_id,
+            row.code,
+            row.title,
+            row.parent_id,
+            from_ms(row.valid_from_ms),
+            _instant(row.valid_to_ms),
+            row.successor_id,
+            tuple(former.get(row.unit_id, ())),
+        )
         for row in rows
     ]
     return _shown(staff, caller, permit, "units", views)
@@ -175,17 +197,18 @@ def list_clients(staff: StaffDesk, caller: Caller) -> list[ClientView]:
     """Case systems, revoked ones too, by registration; a fonds has a handful."""
     permit, _ = _begin(staff, caller, MOST)
     with staff.desk.db.read() as conn:
-        named = {client.client_id: client.name for client in clients_in(conn, caller.fonds)}
+        known = {client.client_id: client for client in clients_in(conn, caller.fonds)}
         rows = conn.execute(
             select(service_clients).where(service_clients.c.fonds == caller.fonds).order_by(service_clients.c.client_id)
         ).all()
     views = [
         ClientView(
             row.client_id,
-            named[row.client_id],
+            known[row.client_id].name,
             row.source_system,
             row.title,
             row.kid,
+            known[row.client_id].state,
             from_ms(row.registered_ms),
             _instant(row.revoked_ms),
         )
@@ -206,6 +229,14 @@ def _shown(staff: StaffDesk, caller: Caller, permit: Permit, what: str, views: l
     about = {"kind": "fonds", "id": caller.fonds}
     perform(staff, caller, permit, "office.listed", about, lambda _unit: None, data={"what": what, "shown": len(views)})
     return views
+
+
+def _former(conn: Connection, fonds: str, unit_ids: list[str]) -> dict[str, list[FormerView]]:
+    past = select(unit_history).where(unit_history.c.fonds == fonds, unit_history.c.unit_id.in_(unit_ids))
+    found: dict[str, list[FormerView]] = {}
+    for row in conn.execute(past.order_by(unit_history.c.from_ms)):
+        found.setdefault(row.unit_id, []).append(FormerView(row.title, row.parent_id, from_ms(row.from_ms), from_ms(row.to_ms)))
+    return found
 
 
 def _holders(conn: Connection, fonds: str, post_ids: list[str], at: datetime) -> dict[str, list[HolderView]]:

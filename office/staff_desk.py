@@ -6,19 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
-from acts.desk import Caller, Desk, log_detail
-from audit.events import SealedDetail
+from acts.deciding import record_refusal, refusal_error
+from acts.desk import Caller, Desk
+from acts.reasons import check_reason, sealed
+from acts.standing import stands
 from auth.errors import SeparationBroken
 from auth.passwords import Passwords
 from auth.policy import AuthPolicy
-from foundation.errors import ArchiveError, Fault, InvalidInput
+from foundation.errors import ArchiveError
 from foundation.uow import Unit
-from office.errors import NotOneself
-from policies.permit import Permit
-from vault.details import seal_detail
+from office.errors import LastAdministrator, NotOneself, OneRoot
+from policies.permit import Permit, Refusal
 
 T = TypeVar("T")
-REASON_LENGTH = 2000
+
+
+class _NoLongerStandingError(Exception):
+    """Ends the transaction of an act whose caller is not who they were; never leaves this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,13 @@ def perform(
     data: dict[str, Any] | None = None,
     reason: str | None = None,
 ) -> T:
-    """Do a permitted act and record it, in one transaction. A separation it would break is put on record, then raised.
+    """Do a permitted act and record it, in one transaction. A separation it would break is put on record, then raised; so is
+    LastAdministrator, and OneRoot. Refused, on record, where the caller's session has ended or their posts have changed since they asked.
 
-    `reason` is free text, sealed beside the log; InvalidInput when it is longer than REASON_LENGTH.
+    `reason` is free text, sealed beside the log; InvalidInput when it is too long (`acts.reasons`).
     """
+    reason = reason or ""
+    check_reason(reason, required=False)
     event = caller.event(
         staff.desk,
         kind,
@@ -53,18 +60,24 @@ def perform(
         reason=permit.rule,
         time=permit.at,
         data=data or {},
-        details=_details(staff, caller, reason),
+        details=(sealed(staff.desk, caller.fonds, reason),) if reason.strip() else (),
     )
 
     def recorded(unit: Unit) -> T:
+        if not stands(unit.conn, caller.principal, staff.desk.clock.now()):
+            raise _NoLongerStandingError
         value = act(unit)
         unit.add(event)
         return value
 
     try:
         return staff.desk.uow.run(caller.fonds, recorded)
-    except SeparationBroken as broken:
+    except (SeparationBroken, LastAdministrator, OneRoot) as broken:
         _refuse(staff, caller, permit.action, broken, about)
+    except _NoLongerStandingError:
+        refusal = Refusal("not-permitted", cause="no-longer-standing")
+        record_refusal(staff.desk, caller, permit.action, refusal, about=about)
+        raise refusal_error(refusal) from None
 
 
 def not_oneself(staff: StaffDesk, caller: Caller, action: str, *, person_id: str | None, about: dict[str, str]) -> None:
@@ -77,11 +90,3 @@ def _refuse(staff: StaffDesk, caller: Caller, action: str, error: ArchiveError, 
     event = caller.event(staff.desk, "access.refused", object=about, verdict="refuse", reason=error.code, data={"action": action})
     staff.desk.uow.run(caller.fonds, lambda unit: unit.add(event))
     raise error
-
-
-def _details(staff: StaffDesk, caller: Caller, reason: str | None) -> tuple[SealedDetail, ...]:
-    if reason is None or not reason.strip():
-        return ()
-    if len(reason) > REASON_LENGTH:
-        raise InvalidInput([Fault("reason", "length", f"理由至多 {REASON_LENGTH} 字。", f"At most {REASON_LENGTH} characters.")])
-    return (log_detail("reason", seal_detail(staff.desk.keys.detail_key(caller.fonds), caller.fonds, "reason", reason)),)

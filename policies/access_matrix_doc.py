@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from policies.actions import ACTIONS
+from policies.actions import ACTIONS, NOT_BUILT
+from policies.catalogue import Catalogue
 from policies.chain import Chains
 from policies.classes import CLASSES, Classes
 from policies.level import Level
+from policies.limits import BOUNDS, Limits
 from policies.matrix import Cell, Matrix
-from policies.purposes import Purposes
+from policies.purposes import USAGES, Purposes
 from policies.roles import ROLES, Roles
+from policies.rulebook.load import Rulebook
 
 _LEVEL = {Level.WITHHELD: "不给 withheld", Level.MASKED: "脱敏 masked", Level.CLEAR: "明示 clear"}
 _MARK = {Level.WITHHELD: "—", Level.MASKED: "脱", Level.CLEAR: "明"}
@@ -29,6 +32,13 @@ _PLACE = {
     "case-leader": "各案卷的分管领导本人 every case's leader in charge",
     "fonds": "全宗任一单位 any unit of the fonds",
 }
+
+_NOT_BUILT = " **尚未开放 not built yet**"
+_MORE = {
+    "narrative": " **授权原文即明文给出其中所写的一切**（证件号码、住址、第三人），未列这些字段也一样。"
+    "A grant shows **everything written in it** in clear (ID numbers, addresses, third persons), whichever fields the form names."
+}
+_UNIT = {"days": "天 days", "hours": "小时 hours", "minutes": "分钟 minutes", "characters": "字符 characters", "times": "次 times"}
 
 _HEAD = """# 访问权限矩阵 · Access matrix
 
@@ -50,8 +60,9 @@ _HOW = """## 怎样读 · How to read it
 """
 
 
-def render(roles: Roles, matrix: Matrix, classes: Classes, chains: Chains, purposes: Purposes) -> str:
+def render(rulebook: Rulebook) -> str:
     """The whole page, ending in one newline."""
+    roles, matrix, classes = rulebook.roles, rulebook.matrix, rulebook.classes
     parts = (
         _HEAD,
         _HOW,
@@ -60,9 +71,11 @@ def render(roles: Roles, matrix: Matrix, classes: Classes, chains: Chains, purpo
         "\n".join(_cells(roles, matrix, classes)),
         "\n".join(_rights(roles, matrix)),
         "\n".join(_trails(roles, matrix)),
-        "\n".join(_chains(chains, roles)),
-        "\n".join(_purposes(purposes, roles)),
-        "\n".join(_fields(classes)),
+        "\n".join(_chains(rulebook.chains, roles)),
+        "\n".join(_purposes(rulebook.purposes, roles)),
+        "\n".join(_usages()),
+        "\n".join(_limits(rulebook.limits)),
+        "\n".join(_fields(classes, rulebook.catalogue)),
     )
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
@@ -127,7 +140,10 @@ def _rights(roles: Roles, matrix: Matrix) -> Iterator[str]:
     yield from _table(
         ["操作 Action", *(roles.by_code[code].zh for code in ROLES)],
         (
-            [f"{matrix.actions[action].zh} {matrix.actions[action].en} `{action}`", *(_RIGHT[matrix.right(role, action)] for role in ROLES)]
+            [
+                f"{matrix.actions[action].zh} {matrix.actions[action].en} `{action}`{_NOT_BUILT if action in NOT_BUILT else ''}",
+                *(_RIGHT[matrix.right(role, action)] for role in ROLES),
+            ]
             for action in ACTIONS
         ),
     )
@@ -160,7 +176,7 @@ def _chains(chains: Chains, roles: Roles) -> Iterator[str]:
         yield f"申请人 Applicants：{who}；种类 kinds：{'、'.join(sorted(chain.kinds))}\n"
         for number, stage in enumerate(chain.stages, start=1):
             rules = " 或 or ".join(f"{roles.by_code[rule.role].zh} @ {_PLACE[rule.place]}" for rule in stage.approvers)
-            terms = f"须 {stage.need} 人 needed；{stage.deadline_working_days} 个工作日 working days"
+            terms = f"须 {stage.need} 人 needed"
             yield f"{number}. {stage.zh} · {stage.en}：{rules}；{terms}"
         yield ""
 
@@ -183,15 +199,40 @@ def _purposes(purposes: Purposes, roles: Roles) -> Iterator[str]:
     )
 
 
-def _fields(classes: Classes) -> Iterator[str]:
+def _usages() -> Iterator[str]:
+    yield "## 使用方式 · Usages\n"
+    yield "审批表的 `usage` 只能取其一。An access form's `usage` is one of these.\n"
+    yield from _table(["代码 Code", "使用方式 Usage"], ([f"`{code}`", f"{zh} {en}"] for code, (zh, en) in USAGES.items()))
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    yield "## 限额 · Limits\n"
+    yield "上下限写在程序中，规则文件不能越过；全宗的附加规则只能收紧，标“可设”的可在上下限内自定。"
+    yield "Floor and ceiling are code, which no rulebook passes; an overlay may only tighten, or, where marked open, set within them.\n"
+    yield from _table(
+        ["限额 Limit", "值 Value", "下限–上限 Bounds", "依据 Source"],
+        (
+            [
+                f"{one.zh} {one.en} `{code}`",
+                f"{one.value} {_UNIT[bound.unit]}{'（可设 open）' if one.open else ''}",
+                f"{bound.least}–{bound.most}",
+                f"{one.source_zh} {one.source_en}",
+            ]
+            for one, (code, bound) in ((limits.by_code[code], (code, bound)) for code, bound in BOUNDS.items())
+        ),
+    )
+
+
+def _fields(classes: Classes, catalogue: Catalogue) -> Iterator[str]:
+    paths = {code: sorted(field.path for field in catalogue if field.field_class == code) for code in CLASSES}
     yield "## 字段类 · Field classes\n"
     yield from _table(
         ["类 Class", "说明 About", "字段 Fields"],
         (
             [
                 f"{classes.by_code[code].zh} {classes.by_code[code].en} `{code}`",
-                f"{classes.by_code[code].about_zh} {classes.by_code[code].about_en}",
-                "、".join(f"`{path}`" for path, found in sorted(classes.fields.items()) if found == code) or "（暂无 none yet）",
+                f"{classes.by_code[code].about_zh} {classes.by_code[code].about_en}{_MORE.get(code, '')}",
+                "、".join(f"`{path}`" for path in paths[code]) or "（暂无 none yet）",
             ]
             for code in CLASSES
         ),

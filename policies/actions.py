@@ -33,8 +33,13 @@ ACTIONS: Mapping[str, str] = {
     "audit.prove": "fonds",
     "office.read": "fonds",
     "office.unit_create": "fonds",
+    "office.unit_rename": "fonds",
+    "office.unit_move": "fonds",
+    "office.unit_end": "fonds",
     "office.post_create": "fonds",
+    "office.post_end": "fonds",
     "office.person_register": "fonds",
+    "office.person_leave": "fonds",
     "office.account_create": "fonds",
     "office.account_block": "fonds",
     "office.account_unblock": "fonds",
@@ -50,6 +55,9 @@ ACTIONS: Mapping[str, str] = {
     "key.generate": "fonds",
     "key.rotate": "fonds",
 }
+
+# What a rulebook may already give and no door asks for yet: a right to it is of no use to anybody, and the printed matrix says so.
+NOT_BUILT = frozenset({"case.search_text", "case.export", "wall.resolve", "protection.lower", "office.rulebook_activate", "key.generate"})
 
 # Lists, searches, facets and counts: decided once for the fonds (giving a ScopeFilter) and lawful for a single case too.
 FINDING = frozenset({"case.list", "case.search", "case.search_text", "case.search_identity"})

@@ -30,10 +30,6 @@ class Calendar:
 
     years: Mapping[int, Year]
 
-    def status(self, year: int) -> str:
-        """`published` or `provisional`."""
-        return self._year(year).status
-
     def is_working_day(self, day: date) -> bool:
         year = self._year(day.year)
         return day in year.on or (day.weekday() < _SATURDAY and day not in year.off)
@@ -47,11 +43,6 @@ class Calendar:
             day += step
             left -= self.is_working_day(day)
         return day
-
-    def working_days_between(self, start: date, end: date) -> int:
-        """How many working days lie after `start`, up to and including `end`; 0 where `end` is not after `start`."""
-        self._year(start.year)
-        return sum(self.is_working_day(start + _DAY * offset) for offset in range(1, (end - start).days + 1))
 
     def _year(self, number: int) -> Year:
         year = self.years.get(number)

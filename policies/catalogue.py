@@ -38,15 +38,14 @@ class Group:
     label_en: str
     max_items: int
     made_by_archive: bool
+    repeated: bool = field(init=False)
+    key: str = field(init=False)
+    """The member of the JSON form that holds the group; empty for the root."""
 
-    @property
-    def repeated(self) -> bool:
-        return self.name.endswith("[]")
-
-    @property
-    def key(self) -> str:
-        """The member of the JSON form that holds the group; empty for the root."""
-        return "" if self.name == ROOT else self.name.removesuffix("[]")
+    def __post_init__(self) -> None:
+        # Kept, not computed at each look: every record asks for them some eighty times.
+        object.__setattr__(self, "repeated", self.name.endswith("[]"))
+        object.__setattr__(self, "key", "" if self.name == ROOT else self.name.removesuffix("[]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +138,3 @@ class Catalogue:
 
     def __getitem__(self, path: str) -> Field:
         return self.fields[path]
-
-    def sealed(self) -> tuple[Field, ...]:
-        """The fields kept only under the case's data key."""
-        return tuple(one for one in self if one.sealed)
-
-    def classes(self) -> tuple[str, ...]:
-        """The field classes in use: the columns of the access matrix."""
-        return tuple(dict.fromkeys(one.field_class for one in self))

@@ -175,7 +175,6 @@ def _stage(row: Shape, deciders: tuple[str, ...]) -> StageRule:
         en=row.text("en"),
         approvers=tuple(rules),
         need=_need(row),
-        deadline_working_days=row.number("deadline_working_days", least=1),
     )
     row.done()
     return stage

@@ -38,16 +38,18 @@ REFUSED: Final = {
     "code": re.compile(rf"[{_ALWAYS}{_LINES}{ZERO_WIDTH}{_PRIVATE}\s]"),
 }
 """Refused characters by strictness."""
+ORDINARY: Final = re.compile(r"[\u4e00-\u9fff!-~，。、：；？！（）《》“”]*")
+"""Texts of these characters alone are tidy and refused at no strictness; a test holds this of every one of them."""
 _EDGE_CHARACTERS: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u00ad")
 # A marking in the form of GB/T 9704 (秘密★10年), a 密级 heading, or a line of its own; prose that merely says 秘密 is none.
-_LEVEL: Final = r"(?:[绝絕]\s*密|[机機]\s*密|秘\s*密)"
+_LEVEL: Final = r"(?:[绝絕]\s*+密|[机機]\s*+密|秘\s*+密)"
 _MARKING: Final = re.compile(
-    rf"(?<![业業作])(?<!个人){_LEVEL}\s*(?:级|級)?\s*[★☆✩✪✫✬✭✮✯⭐🌟]"
-    rf"|[★☆⭐]\s*{_LEVEL}(?![一-龥])"
-    rf"|密\s*级\s*[:：]\s*[\[【〔(（]?\s*{_LEVEL}"
-    rf"|密\s*級\s*[:：]\s*{_LEVEL}"
-    rf"|(?m:^[ \t\u3000]*[\[【〔(（《]?[ \t\u3000]*{_LEVEL}[ \t\u3000]*[\]】〕)）》]?[ \t\u3000]*$)"
-    rf"|[\[【〔]\s*{_LEVEL}\s*[\]】〕]"
+    rf"(?<![业業作])(?<!个人){_LEVEL}\s*+(?:级|級)?\s*+[★☆✩✪✫✬✭✮✯⭐🌟]"
+    rf"|[★☆⭐]\s*+{_LEVEL}(?![一-龥])"
+    rf"|密\s*+级\s*+[:：]\s*+[\[【〔(（]?\s*+{_LEVEL}"
+    rf"|密\s*+級\s*+[:：]\s*+{_LEVEL}"
+    rf"|(?m:^[ \t\u3000]*+[\[【〔(（《]?[ \t\u3000]*+{_LEVEL}[ \t\u3000]*+[\]】〕)）》]?[ \t\u3000]*+$)"
+    rf"|[\[【〔]\s*+{_LEVEL}\s*+[\]】〕]"
 )
 _ZERO_WIDTH: Final = re.compile(f"[{ZERO_WIDTH}]")
 _LONGEST_MARKED_GAP: Final = re.compile(r"[^\S\n]{9,}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from policies.entities import Entities
 
 Scalar = str | int | bool
 Place = tuple[str, int | None]
@@ -34,6 +36,7 @@ class Checked:
     `sealed`        values of sealed fields by place
     `search_terms`  distinct plain terms per searchable unsealed path
     `blind`         values to tag per path with a blind index, lists taken apart
+    `entities`      whom and what its structured fields name, for redaction
     `code_versions` version of the code list under which a code was given, for lists of several versions; arrays aligned like `facts`
     """
 
@@ -47,3 +50,4 @@ class Checked:
     protection_reasons: tuple[str, ...]
     wall: AccusedFacts
     anonymous: bool
+    entities: Entities = field(repr=False)

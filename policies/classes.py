@@ -1,4 +1,4 @@
-"""Field classes: which class each field belongs to, which are plain facts, what caps a text, and what may never stand beside what."""
+"""Field classes: which are plain facts, what caps a text, and what may never stand beside what. Each field names its own (fields.toml)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ CLASSES: tuple[str, ...] = (
     "accused",
     "narrative",
     "redacted_text",
+    "rating_text",
     "opinion",
     "staff",
     "staff_code",
+    "rating",
     "handling_fact",
     "work_secret",
     "business",
@@ -28,6 +30,8 @@ CLASSES: tuple[str, ...] = (
     "custody",
     "secret",
 )
+# What petitioners say of the handling: the units they rate may know it only in aggregates of five and more, or few would dare to say it.
+RATINGS = frozenset({"rating", "rating_text"})
 
 
 class FieldShape(Protocol):
@@ -70,28 +74,18 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """The partition. `class_of` answers None for a field of no class: withheld from everybody."""
+    """The classes by code, and the rules between them."""
 
     by_code: Mapping[str, FieldClass]
-    fields: Mapping[str, str]
     texts: frozenset[str]
     capped_by_class: frozenset[str]
     uncapped: frozenset[str]
     beside: tuple[Beside, ...]
 
-    def class_of(self, path: str, named: str | None = None) -> str | None:
-        """The class written here, else the one the field itself names, if that class exists; where the two differ, none."""
-        written = self.fields.get(path)
-        if written is not None:
-            return written if named in {None, written} else None
-        return named if named in self.by_code else None
-
-    def class_of_field(self, field: FieldShape) -> str | None:
-        """`class_of`, and None too for a sealed or masked field in a plain class: a slip there must hide, not show."""
-        code = self.class_of(field.path, field.field_class)
-        if code is not None and self.by_code[code].plain and not is_plain(field):
-            return None
-        return code
+    def class_of(self, field: FieldShape) -> str | None:
+        """The field's class; None (withheld from everybody) for an unknown one, and for a sealed or masked field of a plain one."""
+        known = None if field.field_class is None else self.by_code.get(field.field_class)
+        return None if known is None or (known.plain and not is_plain(field)) else known.code
 
 
 def is_plain(field: FieldShape) -> bool:
@@ -100,7 +94,7 @@ def is_plain(field: FieldShape) -> bool:
 
 
 def load(sources: Mapping[str, Any]) -> Classes:
-    """Read classes.toml; every class is described, every field names one of them."""
+    """Read classes.toml; every class is described, and birth dates need the ID number."""
     root = opened(sources, "classes")
     root.number("version", least=1)
     table = root.table("classes")
@@ -113,18 +107,12 @@ def load(sources: Mapping[str, Any]) -> Classes:
     if set(capped) & set(uncapped):
         levels.refuse("a level is both capped and uncapped")
     levels.done()
-    fields = root.table("fields")
-    mapping = {path: fields.one_of(path, CLASSES) for path in fields}
     beside = tuple(_beside(row) for row in root.rows("beside"))
     root.done()
-    for rule in beside:
-        if rule.needs_clear not in mapping:
-            root.refuse(f"names a field that has no class: {rule.needs_clear}", "beside")
     if not any(rule.needs_clear == "petitioners[].id_number" and {"birth_date", "age"} <= rule.names for rule in beside):
         root.refuse("birth date and age must need the ID number in clear", "beside")
     return Classes(
         by_code=by_code,
-        fields=mapping,
         texts=frozenset(texts),
         capped_by_class=frozenset(capped),
         uncapped=frozenset(uncapped),
@@ -157,14 +145,13 @@ def _beside(row: Shape) -> Beside:
 
 
 def check(classes: Classes, fields: Iterable[FieldShape]) -> None:
-    """Hold the partition against the catalogue: every path exists, both name the same class, and plain means plain."""
+    """Hold the classes against the catalogue: every field names a known one, plain means plain, and rules name fields that exist."""
     known = {field.path: field for field in fields}
-    for path in classes.fields:
-        if path not in known:
-            raise RulebookRefused(file="classes", where=path, rule="is not a field of the catalogue")
     for path, field in known.items():
-        if path in classes.fields and field.field_class not in {None, classes.fields[path]}:
-            raise RulebookRefused(file="classes", where=path, rule="the catalogue names another class")
-        code = classes.class_of(path, field.field_class)
-        if code is not None and classes.by_code[code].plain and not is_plain(field):
-            raise RulebookRefused(file="classes", where=path, rule="a sealed or masked field cannot be of a plain class")
+        if field.field_class not in classes.by_code:
+            raise RulebookRefused(file="fields", where=path, rule="names no known class")
+        if classes.class_of(field) is None:
+            raise RulebookRefused(file="fields", where=path, rule="a sealed or masked field cannot be of a plain class")
+    for rule in classes.beside:
+        if rule.needs_clear not in known:
+            raise RulebookRefused(file="classes", where="beside", rule="names a field that does not exist")

@@ -73,10 +73,6 @@ class CodeList:
                 chosen = version
         return chosen.version
 
-    def resolve(self, spelling: str) -> tuple[str, str | None] | None:
-        """The stable code of a code or name, with the version if the name tells it; None if it is neither."""
-        return self.spellings.get(spelling)
-
 
 @dataclass(frozen=True, slots=True)
 class CodeLists:
@@ -89,9 +85,3 @@ class CodeLists:
 
     def __contains__(self, name: object) -> bool:
         return name in self.lists
-
-    def label(self, name: str, code: str, *, day: date | None = None) -> tuple[str, str]:
-        """Chinese and English name of a code, as named on a day (the latest names without one)."""
-        found = self.lists[name]
-        version = found.version_on(day) if day else found.versions[-1].version
-        return found.codes[code].label_zh(version), found.codes[code].label_en

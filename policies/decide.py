@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from auth.principal import Principal
@@ -17,7 +18,7 @@ from policies import filing as filing_rules
 from policies import grant_state, visibility
 from policies.actions import ACTIONS, BLIND, FINDING, LISTING, OPENING
 from policies.eligibility import Matter, ineligible
-from policies.facts import Asked, CaseFacts, Facts, FilingFacts, FondsFacts, GrantFacts, HoldingFacts, PersonFacts, RequestFacts, unit_codes
+from policies.facts import CaseFacts, Facts, FilingFacts, FondsFacts, GrantFacts, HoldingFacts, PersonFacts, RequestFacts, unit_codes
 from policies.level import Level
 from policies.permit import _SEAL, Permit, Refusal
 from policies.relation import relation
@@ -74,27 +75,10 @@ def plan(principal: Principal, facts: CaseFacts, rulebook: Rulebook) -> visibili
     )
 
 
-def preview(facts: CaseFacts, asked: Asked, role: str, related: str | None, rulebook: Rulebook) -> visibility.VisibilityPlan:
-    """What an applicant in this role and relation would see of the case if the form were granted as it stands; it permits nothing."""
-    raises = frozenset(
-        grant_state.Raise(target.path, asked.level, "")
-        for target in asked.targets
-        if (target.case_id, target.version) == (facts.case_id, facts.version)
-    )
-    return table_of(rulebook).plan(
-        role=role,
-        relation=related,
-        protection=facts.protection,
-        sensitivity=facts.sensitivity,
-        walled=False,
-        hold_cap=facts.hold_cap,
-        raises=raises,
-    )
-
-
+@lru_cache(maxsize=16)  # one per fonds' rulebook and a few of the past; a lost one is compiled again
 def table_of(rulebook: Rulebook) -> Table:
-    """The compiled visibility table of a rulebook, made once."""
-    return visibility.table(rulebook.matrix, rulebook.classes, rulebook.catalogue)
+    """The compiled visibility table of this very rulebook, made once."""
+    return Table(rulebook.matrix, rulebook.classes, rulebook.catalogue)
 
 
 def _standing(principal: Principal, action: str, rulebook: Rulebook) -> Refusal | None:

@@ -12,6 +12,7 @@ from typing import Any
 from policies.catalogue import Field
 from policies.checked import AccusedFacts, Checked, Place, Scalar
 from policies.codes import CodeList
+from policies.entities import entities_of
 from policies.invariants import is_accusation, office_day
 from policies.rulebook.load import Rulebook
 
@@ -85,6 +86,7 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
         protection_reasons=reasons,
         wall=accused(record),
         anonymous=record.get("is_anonymous") is True,
+        entities=entities_of(record, rulebook),
     )
 
 

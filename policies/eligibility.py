@@ -34,7 +34,6 @@ class StageRule:
     en: str
     approvers: tuple[ApproverRule, ...]
     need: Need
-    deadline_working_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

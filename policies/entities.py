@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from policies.divisions import Divisions
 from policies.folding import fold, key
+from policies.masks import UNIT_KINDS
+from policies.rulebook.load import Rulebook
 from policies.surnames import Surnames
 
 _UNIT_TAIL: Final = re.compile(
     r"(?:有限责任公司|股份有限公司|集团有限公司|有限公司|股份公司|集团公司|集团|公司|事务所|合作社|总店|分店|商行)+$"
 )
-_PART: Final = re.compile(
-    r"[^\s,，、()（）]*?(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同"
+_PART_END: Final = re.compile(
+    r"(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同"
     # 城关街道, 城厢镇, 园林街道: these endings end nothing where a street office or town follows within three characters.
     r"|(?:苑|园|城|府|湾|里)(?![一-龥]{1,3}(?:街道|镇|乡))|号楼|号|栋|幢|座|单元|室|楼|层|组|队)(?:小区|社区|花园|公寓)?"
 )
+_NO_PART: Final = ",，、()（）"
+_MOST_TAILS: Final = 16
+"""Of an address: with each of its parts all that follows is a form too, which must not grow with the square of its length."""
 _WEAK: Final = re.compile(r"[0-9A-Z一二三四五六七八九十百]{0,5}(?:号楼|号|栋|幢|座|单元|室|楼|层|组|队|村|路|街|里|园|城|府|湾)")
 _LATIN: Final = re.compile(r"[A-Z .'\-]+")
 
@@ -97,15 +103,20 @@ class Entities:
         for form in (whole, tail):
             if len(form) >= 3:
                 self._phrase(form, "地址", whole, "address")
-        for found in _PART.finditer(tail):
-            part, rest = found[0], tail[found.start() :]
+        outside: list[str] = []
+        at = 0
+        for number, found in enumerate(_PART_END.finditer(tail)):
+            start = max(at, *(tail.rfind(mark, at, found.start()) + 1 for mark in _NO_PART))
+            part, rest = tail[start : found.end()], tail[start:]
             if len(part) >= 3 and not _WEAK.fullmatch(part):
                 self._phrase(part, "地址", whole, "address.part")
-            if len(rest) >= 5:
+            if len(rest) >= 5 and number < _MOST_TAILS:
                 self._phrase(rest, "地址", whole, "address.part")
-        rest = _PART.sub("", tail)
-        if len(rest) >= 3:
-            self._phrase(rest, "地址", whole, "address.part")
+            outside.append(tail[at:start])
+            at = found.end()
+        left = "".join((*outside, tail[at:]))
+        if len(left) >= 3:
+            self._phrase(left, "地址", whole, "address.part")
 
     def day(self, value: str) -> None:
         """A date of birth (`YYYY-MM-DD`) in the ways dates are written."""
@@ -129,17 +140,28 @@ class Source:
     unit_by: str | None
 
 
-def gather(
-    items: Iterable[tuple[Mapping[str, Any], tuple[Source, ...]]], unit_kinds: frozenset[str], surnames: Surnames, divisions: Divisions
-) -> Entities:
-    """The entities of a record: its objects, each with the sources among its fields."""
+@lru_cache(maxsize=256)
+def _sources_of(rulebook: Rulebook) -> tuple[tuple[str, bool, tuple[Source, ...]], ...]:
+    """(key of the group, whether it repeats, its sources), of the groups that have any."""
+    plans = []
+    for group in rulebook.catalogue.groups:
+        fields = rulebook.catalogue.by_group[group.name].values()
+        sources = tuple(Source(one.name, one.entity, one.unit_by) for one in fields if one.entity)
+        if sources:
+            plans.append((group.key, group.repeated, sources))
+    return tuple(plans)
+
+
+def entities_of(record: Mapping[str, Any], rulebook: Rulebook) -> Entities:
+    """The entities of a normalised record."""
     found = Entities()
-    for item, sources in items:
-        for source in sources:
-            value = item.get(source.name)
-            for one in value if isinstance(value, list) else (value,):
-                if isinstance(one, str):
-                    _add(found, source, one, item, unit_kinds, surnames, divisions)
+    for group, repeated, sources in _sources_of(rulebook):
+        for item in record.get(group, ()) if repeated else ((record.get(group, {}) if group else record),):
+            for source in sources:
+                value = item.get(source.name)
+                for one in value if type(value) is list else (value,):
+                    if type(one) is str:
+                        _add(found, source, one, item, UNIT_KINDS, rulebook.surnames, rulebook.divisions)
     return found
 
 

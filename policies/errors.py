@@ -9,8 +9,12 @@ class RulebookRefused(ArchiveError):
     """A rulebook file is incomplete, contradicts itself or loosens what may not be loosened; nothing of it is used."""
 
     code = "rulebook-refused"
-    zh = "规则文件 {file} 被拒绝：{where}（{rule}）"
+    zh = "规则文件 {file} 被拒绝：{where}（{rule_zh}）"
     en = "The rulebook file {file} was refused at {where}: {rule}"
+
+    def __init__(self, *, file: str, where: str, rule: str, rule_zh: str = "") -> None:
+        """`rule` in English; `rule_zh` where people of a fonds may meet it, who write overlays."""
+        super().__init__(file=file, where=where, rule=rule, rule_zh=rule_zh or rule)
 
 
 class TransitionRefused(Conflict):

@@ -25,20 +25,28 @@ NOBODY: frozenset[str] = frozenset()
 class WallFacts:
     """The accused of a case (《信访工作条例》 art. 30).
 
-    `accused_unit_codes` are plain codes of the fonds' register: the store keeps keyed tags and turns them back by tagging the register's
-    own units. A tag it cannot turn back, like an accused person it cannot find, leaves `resolved` False. While unresolved, only
+    `accused_unit_codes` are plain codes of the fonds' register: the store keeps keyed tags, and tags the persons and units it is asked
+    about to compare. An accused whom the register did not know leaves `resolved` False. While unresolved, only
     `named_persons` may know of the case; an accused person is outside even when named.
+
+    `known_of`: the persons, with their units, of whom the first two say whether they are accused; None: of everybody. Anybody else stands
+    outside. Asking for few keeps the work the same whether there is a wall or none.
     """
 
     accused_person_ids: frozenset[str]
     accused_unit_codes: frozenset[str]
     resolved: bool
     named_persons: frozenset[str] = NOBODY
+    known_of: frozenset[str] | None = None
 
     @property
     def closed(self) -> bool:
         """Open to named persons only: unresolved, or resolved to nobody at all. This is what a store keeps for its searches."""
-        return not self.resolved or not (self.accused_person_ids or self.accused_unit_codes)
+        return not self.resolved or (self.known_of is None and not (self.accused_person_ids or self.accused_unit_codes))
+
+    def says_of(self, person_id: str) -> bool:
+        """Whether it was asked of this person at all."""
+        return self.known_of is None or person_id in self.known_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,13 +214,16 @@ class OfficeFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilingFacts:
-    """A form about to be filed: every case it names, and the office that would have to agree."""
+    """A form about to be filed: every case it names, and the office that would have to agree. `fields`: every path asked for, in the
+    order in which they were sent, for the places of faults.
+    """
 
     fonds: str
     asked: Asked
     purpose: str
     cases: tuple[CaseFacts, ...]
     office: OfficeFacts
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,10 @@ RULES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "{label_zh}的来源说明与其值矛盾。",
             "What provenance says of {label_en} contradicts its value.",
         ),
+        "too-much-to-redact": (
+            "要遮蔽的文字，连同要在其中查找的姓名、号码、地址，共超过 {limit} 个字符。",
+            "The texts to redact, and the names, numbers and addresses to look for in them, exceed {limit} characters.",
+        ),
         "too-many-faults": ("问题超过 {limit} 处，其余未列。", "More than {limit} faults; the rest are not listed."),
     }
 )

@@ -21,7 +21,7 @@ _DOTS: Final = "•・‧∙⋅･᛫●"
 _READ_OUT: Final = ("〇零○", "一壹幺弌", "二贰两貳", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖")
 NUMERALS: Final = {character: str(value) for value, characters in enumerate(_READ_OUT) for character in characters}
 """Chinese numerals as they are read out in telephone numbers."""
-_TO_DIGITS: Final = str.maketrans(NUMERALS)
+_NUMERAL: Final = re.compile(f"[{''.join(NUMERALS)}]")
 
 
 def _one_to_one() -> dict[int, int]:
@@ -57,6 +57,9 @@ class _Fold(dict[int, int]):
 
 
 _TABLE: Final = _Fold({**{point: point for point in range(0x4E00, 0xA000)}, **{point: point for point in range(0x80)}, **_one_to_one()})
+_CHANGED: Final = {chr(point): chr(folded) for point, folded in _TABLE.items() if point != folded and point < 0x10000}
+# What of a text changes at all. Few characters do, each often (，：。), and replacing these is faster than looking every character up.
+_CHANGES: Final = re.compile(f"[{re.escape(''.join(sorted(_CHANGED)))}\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +76,23 @@ class Folded:
 
 def fold(text: str) -> Folded:
     """One width, one case, one dot, nothing invisible."""
-    folded = text if text.isascii() and text.isupper() else text.translate(_TABLE)
+    folded = _folded(text)
     if _INVISIBLE.search(folded) is None:
         return Folded(folded, None)
     at = [index for index, character in enumerate(folded) if not _INVISIBLE.match(character)]
     return Folded("".join(folded[index] for index in at), at)
+
+
+def _folded(text: str) -> str:
+    changing = set(_CHANGES.findall(text))
+    if not changing:
+        return text
+    if len(changing) > 12 or not _CHANGED.keys() >= changing:
+        return text.translate(_TABLE)
+    # No character becomes one that changes further, so the order of the replacements does not matter.
+    for character in changing:
+        text = text.replace(character, _CHANGED[character])
+    return text
 
 
 def squeeze(folded: Folded) -> Folded | None:
@@ -91,7 +106,9 @@ def squeeze(folded: Folded) -> Folded | None:
 
 def digits(text: str) -> str:
     """Chinese numerals to digits, length kept."""
-    return text.translate(_TO_DIGITS)
+    for numeral in set(_NUMERAL.findall(text)):
+        text = text.replace(numeral, NUMERALS[numeral])
+    return text
 
 
 def key(value: str) -> str:

@@ -32,6 +32,13 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "line": Format("line", "单行文字", "one line of text"),
         "name": Format("name", "单行名称", "a name on one line"),
         "code": Format("code", "不含空格的代码", "a code without spaces"),
+        # As the register takes them: no case can name what could not be registered, and no name of a person fits.
+        "register-code": Format(
+            "code",
+            "登记代码（英文字母、数字和 - _ . / :）",
+            "a code of the register (ASCII letters, digits and - _ . / :)",
+            re.compile(r"[A-Za-z0-9_.:/\-]+"),
+        ),
         "telephone": Format(
             "name",
             "电话号码",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from auth.principal import Principal
-from policies.errors import TransitionRefused
 from policies.facts import CaseFacts, GrantFacts, Opening
 from policies.level import Level
 
@@ -98,20 +97,3 @@ def _concerns(grant: GrantFacts, principal: Principal, facts: CaseFacts) -> bool
         and grant.role == principal.role
         and (facts.case_id, facts.version) in grant.granted.cases
     )
-
-
-def returned(grant: GrantFacts, now: datetime) -> GrantFacts:
-    """The holder gives it back (归还). Giving back what was used up or has expired is lawful: the register wants it; twice is not."""
-    _not_ended(grant)
-    return replace(grant, returned_at=now)
-
-
-def revoked(grant: GrantFacts, now: datetime) -> GrantFacts:
-    """Taken back by an approver, a principal or the security administrator; final."""
-    _not_ended(grant)
-    return replace(grant, revoked_at=now)
-
-
-def _not_ended(grant: GrantFacts) -> None:
-    if grant.revoked_at is not None or grant.returned_at is not None:
-        raise TransitionRefused(rule="grant-already-ended")

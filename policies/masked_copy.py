@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from policies.checked import Checked
-from policies.entities import Source, gather
-from policies.masks import MASKS, NONE, UNIT_KINDS, WITHHELD, Context, Mask
+from policies.entities import entities_of
+from policies.masks import MASKS, NONE, REDACT, UNIT_KINDS, WITHHELD, Context, Mask
 from policies.redaction import Redactor
 from policies.rulebook.load import Rulebook
+
+MOST_TO_REDACT: Final = 500_000
+"""Characters; some two hundred printed pages. The worst texts of this length take about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,11 @@ class GroupMasks:
     key: str
     repeated: bool
     masks: tuple[Masked, ...]
-    sources: tuple[Source, ...]
 
 
 @lru_cache(maxsize=256)
 def masks_of(rulebook: Rulebook) -> tuple[GroupMasks, ...]:
-    """The masks and entity sources of every group, read off the catalogue once per rulebook."""
+    """The masks of every group, read off the catalogue once per rulebook."""
     plans = []
     for group in rulebook.catalogue.groups:
         fields = rulebook.catalogue.by_group[group.name].values()
@@ -45,8 +47,7 @@ def masks_of(rulebook: Rulebook) -> tuple[GroupMasks, ...]:
             for one in fields
             if one.sealed and one.mask not in {NONE, WITHHELD}
         )
-        sources = tuple(Source(one.name, one.entity, one.unit_by) for one in fields if one.entity)
-        plans.append(GroupMasks(group.key, group.repeated, masks, sources))
+        plans.append(GroupMasks(group.key, group.repeated, masks))
     return tuple(plans)
 
 
@@ -57,7 +58,7 @@ def mask_record(checked: Checked, rulebook: Rulebook) -> dict[str, Any]:
     villager. Fields whose mask is `withheld` or `none` are never in the copy.
     """
     record = checked.record
-    redactor = redactor_for(record, rulebook)
+    redactor = Redactor(checked.entities, rulebook.surnames)
     hide = checked.protection_level == "high"
     copy: dict[str, Any] = {}
     for plan in masks_of(rulebook):
@@ -73,21 +74,19 @@ def mask_record(checked: Checked, rulebook: Rulebook) -> dict[str, Any]:
     return copy
 
 
+def to_redact(checked: Checked, rulebook: Rulebook) -> int:
+    """How many characters the copy takes to make: the texts to redact, and the forms of the case's own people to look for in them."""
+    catalogue = rulebook.catalogue
+    total = sum(map(len, checked.entities.phrases)) + sum(map(len, checked.entities.numbers))
+    for (path, _number), value in checked.sealed.items():
+        if catalogue[path].mask == REDACT:
+            total += sum(len(one["text"]) if type(one) is dict else len(one) for one in (value if type(value) is list else (value,)))
+    return total
+
+
 def redactor_for(record: Mapping[str, Any], rulebook: Rulebook) -> Redactor:
-    """The redactor of a record, knowing every entity in its structured fields."""
-    entities = gather(_objects(record, rulebook), UNIT_KINDS, rulebook.surnames, rulebook.divisions)
-    return Redactor(entities, rulebook.surnames)
-
-
-def _objects(record: Mapping[str, Any], rulebook: Rulebook) -> Iterator[tuple[Mapping[str, Any], tuple[Source, ...]]]:
-    for plan in masks_of(rulebook):
-        if not plan.sources:
-            continue
-        if plan.repeated:
-            for item in record.get(plan.key, ()):
-                yield item, plan.sources
-        else:
-            yield (record.get(plan.key, {}) if plan.key else record), plan.sources
+    """The redactor of a record that was not checked just now: a baseline's, or one that was opened."""
+    return Redactor(entities_of(record, rulebook), rulebook.surnames)
 
 
 def _item(plan: GroupMasks, item: Mapping[str, Any], rulebook: Rulebook, redactor: Redactor, *, hide: bool) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 from policies import classes as class_rules
 from policies import roles as role_rules
 from policies.actions import ACTIONS, CEILING, RIGHTS
-from policies.classes import CLASSES, Classes
+from policies.classes import CLASSES, RATINGS, Classes
 from policies.level import Level, level_of
 from policies.roles import ROLES, Roles
 from policies.shape import Shape, opened
@@ -185,6 +185,8 @@ def _check_cells(root: Shape, matrix: Matrix, classes: Classes, role: str) -> No
             root.refuse("secrets are shown to nobody", where)
         if not (cell.high <= cell.view <= cell.open and cell.export <= cell.open):
             root.refuse("must hold: high <= view <= open, and export <= open", where)
+        if code in RATINGS and not cell.shut and matrix.relations_of(role) != {"fonds"}:
+            root.refuse("who answers for a case sees no single rating of it", where)
         if cell.view is Level.CLEAR and not classes.by_code[code].plain:
             root.refuse("only plain facts are clear without a grant", where)
         _check_find(root, matrix, cell, role, where)

@@ -67,9 +67,16 @@ class Permit:
 
     def level(self, case_id: str, version: int, path: str) -> Level:
         """What this permit allows of one field of one case version; withheld for any other case or version."""
-        if self.view is None or self.object_id != case_id or self.version != version:
-            return Level.WITHHELD
-        return self.view.level(path)
+        view = self._view_of(case_id, version)
+        return Level.WITHHELD if view is None else view.level(path)
+
+    def clear(self, case_id: str, version: int) -> frozenset[str]:
+        """The fields this permit shows in clear of one case version; none of any other case or version."""
+        view = self._view_of(case_id, version)
+        return frozenset() if view is None else view.clear
+
+    def _view_of(self, case_id: str, version: int) -> VisibilityPlan | None:
+        return self.view if self.object_id == case_id and self.version == version else None
 
 
 # (Chinese, English) by stable code. What must not be told apart has one code and one sentence.
@@ -113,5 +120,5 @@ class Refusal:
 
     @property
     def alarm(self) -> bool:
-        """An attempt on the accused wall: the security administrator is told, the caller is not."""
+        """An attempt on the accused wall: said in the sealed cause of its entry alone. Nobody is told of it."""
         return self.cause == "wall"

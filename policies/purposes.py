@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from policies.roles import ROLES
 from policies.shape import Shape, opened
 
 USES = ("request", "search")
+# How what is read will be used: codes, so that a form can be counted and checked, each with its title in Chinese and English.
+USAGES: Final[Mapping[str, tuple[str, str]]] = {
+    "read-only": ("仅供查阅", "reading only"),
+    "reply-drafting": ("起草答复", "drafting a reply"),
+    "verification": ("核对事实", "verifying facts"),
+    "evidence": ("作为证据", "as evidence"),
+    "statistics": ("统计分析", "statistics"),
+}
 
 # Words of purposes this archive must never serve: petitioners are not to be watched, dissuaded, intercepted or punished (条例 art. 18).
 _FORBIDDEN = (
@@ -56,7 +64,11 @@ class Purposes:
     def allowed(self, code: str | None, use: str, role: str) -> Purpose | None:
         """The purpose, if it exists for this use and this role."""
         purpose = self.by_code.get(code) if code is not None else None
-        return purpose if purpose is not None and use in purpose.uses and role in purpose.roles else None
+        return purpose if purpose is not None and code in self.codes(use, role) else None
+
+    def codes(self, use: str, role: str) -> tuple[str, ...]:
+        """What this role may give for this use, in the order of the codes."""
+        return tuple(code for code, one in sorted(self.by_code.items()) if use in one.uses and role in one.roles)
 
 
 def load(sources: Mapping[str, Any]) -> Purposes:

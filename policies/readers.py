@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, Final
 
 from policies.catalogue import Field
-from policies.characters import marked_secret, refused, tidy
+from policies.characters import ORDINARY, marked_secret, refused, tidy
 from policies.codes import CodeList
 from policies.faults import WANTED, Faults
 from policies.formats import FORMATS, Format
@@ -72,12 +72,15 @@ def string_reader(labels: Mapping[str, str], form: Format, limit: int, *, name: 
         if len(value) > limit + 1000:
             reading.faults.add(path, "too-long", **labels, limit=limit)
             return MISSING
-        text = tidy(value)
-        rules = refused(text, strictness)
-        for rule in rules:
-            reading.faults.add(path, rule, **labels)
-        if rules or not text:
-            return MISSING
+        if value and ORDINARY.fullmatch(value):
+            text = value
+        else:
+            text = tidy(value)
+            rules = refused(text, strictness)
+            for rule in rules:
+                reading.faults.add(path, rule, **labels)
+            if rules or not text:
+                return MISSING
         if len(text) > limit:
             reading.faults.add(path, "too-long", **labels, limit=limit)
             return MISSING

@@ -52,7 +52,8 @@ _MOBILE: Final = re.compile(r"(?:86|0086)?1[0-9]{10}")
 _LANDLINE: Final = re.compile(r"0[0-9]{9,11}|[2-8][0-9]{6,7}|[48]00[0-9]{7}")
 _RESIDENT: Final = re.compile(r"[1-9][0-9]{5}(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])[0-9]{3}[0-9X]")
 _CREDIT: Final = re.compile(r"[0-9A-Z]{2}[0-9]{6}[0-9A-Z]{10}")
-_EMAIL_LOCAL: Final = re.compile(r"[A-Z0-9._%+\-\u00c0-\u024f]{1,64}\Z")
+_EMAIL_LOCAL: Final = re.compile(r"[A-Z0-9._%+\-\u00c0-\u024f]{1,64}")
+"""Matched from the @ backwards."""
 _EMAIL_DOMAIN: Final = re.compile(r"[ ]?([A-Z0-9\-一-龥]{1,63}(?:\.[A-Z0-9\-]{1,63}){1,6}|[A-Z0-9\-]{1,63})")
 _QQ: Final = re.compile(r"(?:Q\s?Q|扣扣|企鹅)(?:号码|号|群号|群)?[\s:：是为()]{0,4}+([1-9][0-9]{4,11})")
 _WECHAT: Final = re.compile(
@@ -92,15 +93,25 @@ def _cue(found: re.Match[str], kind: str, rule: str) -> Hit:
 
 
 def _emails(text: str) -> Iterator[Hit]:
-    """Around every @, so that the work is bounded by 64 + 320 characters each."""
+    """Around every @; addresses that run into each other (a@b@c) are one find, of the longest."""
+    first, end, most, value = 0, -1, 0, ""
     at = text.find("@")
     while at >= 0:
-        head = text[max(0, at - 65) : at].rstrip(" ")
-        local, domain = _EMAIL_LOCAL.search(head), _EMAIL_DOMAIN.match(text, at + 1)
-        if local and domain:
-            start = max(0, at - 65) + local.start()
-            yield Hit(start, domain.end(), "邮箱", "email", MEDIUM, local[0] + "@" + domain[1])
+        domain = _EMAIL_DOMAIN.match(text, at + 1)
+        head = text[max(0, at - 65) : at].rstrip(" ") if domain else ""
+        local = _EMAIL_LOCAL.match(head[::-1])
+        if domain and local:
+            start = max(0, at - 65) + len(head) - local.end()
+            if start >= end:
+                if value:
+                    yield Hit(first, end, "邮箱", "email", MEDIUM, value)
+                first, most = start, 0
+            end = domain.end()
+            if end - start > most:
+                most, value = end - start, local[0][::-1] + "@" + domain[1]
         at = text.find("@", at + 1)
+    if value:
+        yield Hit(first, end, "邮箱", "email", MEDIUM, value)
 
 
 def _without_dates(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 
 from policies.entities import Entities
 from policies.folding import Folded, digits, fold, squeeze
+from policies.known_forms import KnownForms
 from policies.recognisers import HIGH, LOW, MEDIUM, Hit, find
 from policies.surnames import Surnames
 
@@ -42,8 +43,8 @@ _TITLE: Final = (
 _TITLE_BEGINS: Final = "".join(sorted({title.removeprefix("\\")[0] for title in _TITLE.split("|")}))
 # The lookahead passes over most characters of a text without trying every title at each.
 _TITLED: Final = re.compile(rf"(?=[一-龥]{{1,2}}[{_TITLE_BEGINS}])([一-龥]{{1,2}}?)({_TITLE})")
-_CALLED_BEFORE: Final = ("老", "小", "阿")
-_CALLED_AFTER: Final = ("总", "工", "哥", "姐", "叔", "伯", "爷", "氏")
+_CALLED: Final = re.compile("(?P<before>[老小阿])|[总工哥姐叔伯爷氏]")
+_FEW: Final = 32
 _CUE: Final = re.compile(
     r"(?:(?P<sure>我叫|我名叫|名叫|姓名[:：]|联系人[:：])|投诉人[:：]?|举报人[:：]?|申请人[:：]?|信访人[:：]?|反映人[:：]?)\s?"
 )
@@ -62,13 +63,8 @@ class Redactor:
         self._surnames = surnames
         self._tokens: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
-        self._by_number = sorted(entities.numbers, key=len, reverse=True)
-        self._phrases = tuple(entities.phrases.items())
-        self._called = tuple(
-            (called, who)
-            for surname, who in entities.surnames.items()
-            for called in (*(word + surname for word in _CALLED_BEFORE), *(surname + word for word in _CALLED_AFTER))
-        )
+        self._phrases = KnownForms(entities.phrases)
+        self._numbers = KnownForms({number: (kind, identity, "number.known") for number, (kind, identity) in entities.numbers.items()})
 
     def text(self, text: str) -> str:
         """The redacted copy alone."""
@@ -81,7 +77,7 @@ class Redactor:
         hits = [(folded, hit) for hit in find(folded.text)]
         for view in views:
             hits.extend((view, hit) for hit in self._known(view))
-        hits.extend((folded, hit) for hit in self._numbers(folded))
+        hits.extend((folded, hit) for hit in self._numbered(folded))
         hits.extend((folded, hit) for hit in self._titled(folded))
         if self._surnames is not None:
             hits.extend((folded, hit) for hit in self._introduced(folded.text, self._surnames))
@@ -89,30 +85,23 @@ class Redactor:
 
     def _known(self, view: Folded) -> Iterator[Hit]:
         text = view.text
-        for phrase, (kind, identity, rule) in self._phrases:
-            at = text.find(phrase)
-            while at >= 0:
-                end = at + len(phrase)
-                if kind == "地址" and (more := _ROOM_AFTER.match(text, end)):
-                    end = more.end()
-                yield Hit(at, end, kind, rule, HIGH, identity)
-                at = text.find(phrase, end)
+        for start, end, (kind, identity, rule) in self._phrases.find(text):
+            more = _ROOM_AFTER.match(text, end) if kind == "地址" else None
+            yield Hit(start, more.end() if more else end, kind, rule, HIGH, identity)
 
-    def _numbers(self, view: Folded) -> Iterator[Hit]:
+    def _numbered(self, view: Folded) -> Iterator[Hit]:
         """Known numbers through spacing, separators, letters and Chinese numerals, also short ones."""
-        if not self._by_number:
+        if not self._entities.numbers:
             return
         for found in _ALNUM.finditer(digits(view.text)):
             if len(found[0]) < 4:
                 continue
-            places = [found.start() + index for index, character in enumerate(found[0]) if character.isalnum()]
             compact = "".join(character for character in found[0] if character.isalnum())
-            for number in self._by_number:
-                at = compact.find(number)
-                while at >= 0:
-                    kind, identity = self._entities.numbers[number]
-                    yield Hit(places[at], places[at + len(number) - 1] + 1, kind, "number.known", HIGH, identity)
-                    at = compact.find(number, at + len(number))
+            places: list[int] | None = None
+            for start, end, (kind, identity, rule) in self._numbers.find(compact):
+                if places is None:
+                    places = [found.start() + index for index, character in enumerate(found[0]) if character.isalnum()]
+                yield Hit(places[start], places[end - 1] + 1, kind, rule, HIGH, identity)
 
     def _titled(self, view: Folded) -> Iterator[Hit]:
         """A surname with a title, 某 or crosses (张主任, 老张, 张某, 张××): known surnames, and sure ones of strangers."""
@@ -130,11 +119,16 @@ class Redactor:
                     start = found.end(1) - len(surname)
                     yield Hit(start, found.end(), "姓名", "name.title", MEDIUM if who else LOW, who or text[start : found.end()])
                     break
-        for called, who in self._called:
-            at = text.find(called)
-            while at >= 0:
-                yield Hit(at, at + len(called), "姓名", "name.familiar", MEDIUM, who)
-                at = text.find(called, at + 1)
+        # Few surnames are looked for first: most texts call nobody by one.
+        if len(known) <= _FEW and not any(surname in text for surname in known):
+            return
+        for found in _CALLED.finditer(text):
+            start, end = found.span()
+            for length in (1, 2):
+                surname = text[end : end + length] if found["before"] else text[max(0, start - length) : start]
+                if len(surname) == length and (who := known.get(surname)) is not None:
+                    first, last = (start, end + length) if found["before"] else (start - length, end)
+                    yield Hit(first, last, "姓名", "name.familiar", MEDIUM, who)
 
     def _introduced(self, text: str, surnames: Surnames) -> Iterator[Hit]:
         """A name behind words that introduce one: 我叫…, 姓名：…."""

@@ -1,7 +1,7 @@
-"""The life of a request, as pure transitions: pending stage by stage, then approved, refused, withdrawn or lapsed - and then final.
+"""The life of a request, as pure transitions: pending stage by stage, then approved, refused or withdrawn - and then final.
 
-Every transition gives a new state whose `version` is one more; the store writes it only where the stored version is the one read, in
-the same transaction as its one audit entry.
+A form nobody answers ends by the clock: it is never written down that it lapsed (`status_at`). Every transition gives a new state whose
+`version` is one more; the store writes it only where the stored version is the one read, in the same transaction as its one audit entry.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def filed(asked: Asked, lapses_at: datetime) -> RequestState:
 
 
 def status_at(state: RequestState, now: datetime) -> Status:
-    """The status at this moment: a pending request past its time has lapsed, whether or not anybody wrote it down."""
+    """The status at this moment: a pending request past its time has lapsed, though nothing writes it down."""
     return "lapsed" if state.status == "pending" and now >= state.lapses_at else state.status
 
 
@@ -77,15 +77,6 @@ def decided(state: RequestState, decision: Decision, turn: Turn) -> RequestState
 def withdrawn(state: RequestState, *, now: datetime, if_match: int) -> RequestState:
     """The applicant takes a pending request back."""
     return replace(_pending(state, now, if_match), status="withdrawn", version=state.version + 1)
-
-
-def lapsed(state: RequestState, now: datetime) -> RequestState:
-    """Write down that nobody answered in time; refused before that time."""
-    if state.status != "pending":
-        raise TransitionRefused(rule="already-final")
-    if now < state.lapses_at:
-        raise TransitionRefused(rule="not-yet-lapsed")
-    return replace(state, status="lapsed", version=state.version + 1)
 
 
 def granted(state: RequestState) -> Asked:

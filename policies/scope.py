@@ -60,7 +60,7 @@ class ScopeFilter:
         if facts.wall is None:
             return facts.accusation
         accused = self.person_id in facts.wall.accused_person_ids or not self.member_of.isdisjoint(facts.wall.accused_unit_codes)
-        return accused or (facts.wall.closed and self.person_id not in facts.wall.named_persons)
+        return accused or not facts.wall.says_of(self.person_id) or (facts.wall.closed and self.person_id not in facts.wall.named_persons)
 
 
 def filter_for(principal: Principal, action: str, matrix: Matrix) -> ScopeFilter | None:

@@ -19,6 +19,7 @@ from policies.composites import extra_reader, provenance_reader
 from policies.derivation import derive
 from policies.faults import WANTED, Faults
 from policies.invariants import Invariants, check, fault
+from policies.masked_copy import MOST_TO_REDACT, to_redact
 from policies.readers import MISSING, OFFICE_ZONE, Reader, Reading, reader_for
 from policies.rulebook.load import Rulebook
 
@@ -92,7 +93,11 @@ def validate(record: object, rulebook: Rulebook, *, today: date) -> Checked:
     check(normal, rulebook.invariants, faults)
     if len(faults):
         raise faults.error()
-    return derive(normal, rulebook, reading.versions)
+    checked = derive(normal, rulebook, reading.versions)
+    if to_redact(checked, rulebook) > MOST_TO_REDACT:
+        faults.add("", "too-much-to-redact", limit=MOST_TO_REDACT)
+        raise faults.error()
+    return checked
 
 
 class _Reader:

@@ -7,23 +7,14 @@ monotone, joins before meets, so that removing a grant never reveals and the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, TypeVar
 
 from policies.classes import Classes, FieldShape, is_plain
 from policies.grant_state import Raise
 from policies.level import Level
 from policies.matrix import Cell, Matrix
-
-T = TypeVar("T")
-
-
-class FieldList(Protocol):
-    """What rules need of the catalogue: all its fields."""
-
-    def __iter__(self) -> Iterator[FieldShape]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +29,6 @@ class VisibilityPlan:
 
     def level(self, path: str) -> Level:
         return self.levels.get(path, Level.WITHHELD)
-
-    def pick(self, clear_values: Mapping[str, T], masked_values: Mapping[str, T]) -> dict[str, T]:
-        """One row by field path: the clear values this view may have, and the masked values of the fields it may only have masked."""
-        row = {path: value for path, value in clear_values.items() if path in self.clear}
-        row.update((path, value) for path, value in masked_values.items() if path in self.masked)
-        return row
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +49,7 @@ class Table:
         self._index = {one.path: index for index, one in enumerate(self._fields)}
         self._plain = tuple(is_plain(one) for one in self._fields)
         self._maskable = tuple(one.mask not in {"none", "withheld"} for one in self._fields)
-        self._class_of = tuple(classes.class_of_field(one) for one in self._fields)
+        self._class_of = tuple(classes.class_of(one) for one in self._fields)
         covered = [(rule.needs_clear, index) for rule in classes.beside for path, index in self._index.items() if rule.covers(path)]
         self._beside = tuple((self._index[needed], index) for needed, index in covered if needed in self._index)
         self._orphans = tuple(index for needed, index in covered if needed not in self._index)
@@ -180,18 +165,3 @@ class Table:
             find=cell.find,
             export=min(cell.export, cap.export),
         )
-
-
-_TABLES: list[tuple[Matrix, Classes, FieldList, Table]] = []
-_TABLES_KEPT = 16  # one per fonds' active rulebook and a few of the past; a lost one is compiled again
-
-
-def table(matrix: Matrix, classes: Classes, catalogue: FieldList) -> Table:
-    """The compiled table of this very matrix over this very catalogue, compiled once."""
-    for one, two, three, found in _TABLES:
-        if one is matrix and two is classes and three is catalogue:
-            return found
-    made = Table(matrix, classes, tuple(catalogue))
-    _TABLES.append((matrix, classes, catalogue, made))
-    del _TABLES[:-_TABLES_KEPT]
-    return made

@@ -19,7 +19,8 @@ def walled(person_id: str | None, units: frozenset[str], facts: CaseFacts) -> bo
         return facts.accusation
     if person_id is None or person_id in wall.accused_person_ids or units & wall.accused_unit_codes:
         return True
-    return wall.closed and person_id not in wall.named_persons
+    # Facts that were asked for others say nothing of this person, and what is not known to be open is shut.
+    return not wall.says_of(person_id) or (wall.closed and person_id not in wall.named_persons)
 
 
 def accusing(facts: CaseFacts) -> bool:

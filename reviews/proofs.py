@@ -11,6 +11,7 @@ from acts.desk import Caller, Desk
 from archive.facts import case_facts
 from archive.receipts import Receipt, receipt_of
 from archive.store import KnownVersion, known_by_entry
+from archive.walls import Whom
 from audit.proofs import Proofs
 from audit.store import Published, TileRows
 from auth.tables import service_clients
@@ -97,7 +98,9 @@ def _receipt_permitted(desk: Desk, caller: Caller, entry_id: str) -> KnownVersio
         known = known_by_entry(conn, caller.fonds, entry_id) if is_id(entry_id) else None
         if known is not None and not _own(conn, caller, known):
             known = None
-        facts = case_facts(conn, desk.keys, caller.fonds, {known.case_id: known.version}).get(known.case_id) if known else None
+        # Asked for even where there is no such entry, so that the work tells nothing.
+        pair = (known.case_id, known.version) if known is not None else (entry_id, 1)
+        facts = case_facts(conn, desk.keys, caller.fonds, dict([pair]), Whom.of(caller.principal)).get(pair[0])
     about: dict[str, Any] = {"kind": "entry", "id": entry_id}
     permit(desk, caller, "receipt.fetch", facts, about=about if is_id(entry_id) else None)
     if known is None:

@@ -66,10 +66,16 @@ PREREQUISITES = (
         SHARED_DATA.is_dir,
     ),
     Prerequisite(
-        "browser",
-        "需要 Chromium / need Chromium",
-        "Debian: apt-get install chromium",
-        lambda: any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome")),
+        "golang",
+        "需要 Go 和 golang.org/x/mod 的源码 / need Go and the sources of golang.org/x/mod",
+        "Debian, Ubuntu: apt-get install golang-go golang-golang-x-mod-dev",
+        lambda: shutil.which("go") is not None and Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
+    ),
+    Prerequisite(
+        "other_checkers",
+        "需要他人编写的日志校验程序 / need log checkers that others wrote",
+        "pip install --no-deps --ignore-requires-python --require-hashes --target build/checkers -r tests/tlog/checkers.lock",
+        (ROOT / "build" / "checkers" / "aics_tlog").is_dir,
     ),
 )
 _not_run = pytest.StashKey[Counter[str]]()

@@ -8,14 +8,15 @@ from pathlib import Path
 from tlog.errors import TlogError
 from tlog.note import VerifierKey
 from tlog.proof import LogProof
+from tlog.tiles import read_regular
 from tlog.verify import verify_export
 
 _TEACHING = """
 VKEY 是日志的验证公钥，形如 name+1a2b3c4d+AbCd…=，须从导出目录以外的可靠渠道取得：目录里附带的公钥什么也证明不了。
 VKEY looks like name+1a2b3c4d+AbCd…= and has to reach you by another way than the export: a key found in DIR proves nothing.
 
-  python -m tlog verify ./export --key "$VKEY" --against ./checkpoint-of-last-year
-  python -m tlog proof receipt.tlog-proof --key "$VKEY" --entry entry.json
+  python3 -m tlog verify ./export --key "$VKEY" --against ./checkpoint-of-last-year
+  python3 -m tlog proof receipt.tlog-proof --key "$VKEY"
 
 每次校验后请把 DIR/checkpoint 另存到档案系统够不到的地方，作为下次的 --against。
 After each run keep DIR/checkpoint where the archive cannot reach it: it is the --against of the next run.
@@ -23,7 +24,7 @@ After each run keep DIR/checkpoint where the archive cannot reach it: it is the 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m tlog", description=__doc__)
+    parser = argparse.ArgumentParser("python3 -m tlog", description=__doc__)
     acts = parser.add_subparsers(dest="act", required=True)
     verify = acts.add_parser("verify", help="校验整个导出目录 / check a whole export")
     verify.add_argument("dir", metavar="DIR", type=Path, help="导出目录 / the exported directory")
@@ -31,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--processes", type=int, default=1, metavar="N", help="并行进程数 / worker processes")
     proof = acts.add_parser("proof", help="校验一条记录的收录凭证 / check the receipt of one entry")
     proof.add_argument("file", metavar="FILE", type=Path, help="收录凭证 / the receipt, a .tlog-proof file")
-    proof.add_argument("--entry", type=Path, required=True, metavar="FILE", help="条目原文 / the entry, byte for byte")
+    proof.add_argument("--entry", type=Path, metavar="FILE", help="条目原文；默认取凭证 extra 行 / the entry; default: the receipt's extra")
     for command in (parser, verify, proof):
         command.epilog, command.formatter_class = _TEACHING, argparse.RawDescriptionHelpFormatter
     for command in (verify, proof):
@@ -47,13 +48,13 @@ def _bar(done: int, size: int) -> None:
 def _verify(given: argparse.Namespace, key: VerifierKey) -> str:
     if not given.dir.is_dir():
         raise NotADirectoryError(f"不是目录 / not a directory: {given.dir}")
-    against = given.against and given.against.read_bytes()
+    against = given.against and read_regular(given.against)
     return str(verify_export(given.dir, key, against=against, progress=_bar, processes=given.processes))
 
 
 def _proof(given: argparse.Namespace, key: VerifierKey) -> str:
-    proof, entry = LogProof.parse(given.file.read_bytes()), given.entry.read_bytes()
-    log = proof.verify(entry, key)
+    proof = LogProof.parse(read_regular(given.file))
+    log = proof.verify(read_regular(given.entry) if given.entry else proof.extra or b"", key)
     return f"校验通过：条目在日志中 / verified: the entry is in the log\n{log.origin} [{proof.index}/{log.size}]\n"
 
 

@@ -41,7 +41,7 @@ class RangeInvalid(TlogError):
 
 
 class InclusionFailed(TlogError):
-    text = "不能证明第 {index} 条在大小为 {size} 的树中：{reason} / entry {index} is not proved to be in the tree of size {size}: {reason}"
+    text = "不能证明序号 {index} 的条目在大小为 {size} 的树中：{reason} / index {index} is not proved to be in the tree of {size}: {reason}"
 
 
 class ConsistencyFailed(TlogError):

@@ -5,6 +5,7 @@ Hashes are 32 `bytes`; MTH(D[n]) is the root over n leaves. Every check raises a
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Self
 
 from tlog.errors import ConsistencyFailed, InclusionFailed, Malformed, RangeInvalid, RolledBack
@@ -55,11 +56,8 @@ def split(hashes: bytes) -> list[bytes]:
 class Frontier:
     """A tree as one hash per set bit of its size, the largest perfect subtree first. Appends in place; copies are cheap."""
 
-    __slots__ = ("_peaks", "size")
-
     def __init__(self, size: int = 0, peaks: Iterable[bytes] = ()) -> None:
-        self.size = size
-        self._peaks = list(peaks)
+        self.size, self._peaks = size, list(peaks)
 
     def append(self, hash_: bytes, height: int = 0) -> None:
         """Append a leaf hash, or the root of a perfect subtree of 2**height leaves. RangeInvalid unless that divides the size."""
@@ -97,10 +95,7 @@ class Frontier:
 
 
 def _fold(peaks: Sequence[bytes]) -> bytes:
-    root = peaks[-1] if peaks else EMPTY_ROOT
-    for peak in reversed(peaks[:-1]):
-        root = node_hash(peak, root)
-    return root
+    return reduce(lambda root, peak: node_hash(peak, root), reversed(peaks)) if peaks else EMPTY_ROOT
 
 
 def range_root(start: int, end: int, source: HashSource) -> bytes:
@@ -140,8 +135,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
         raise InclusionFailed(index=index, size=size, reason=f"path of {len(path)} hashes")
     found = leaf
     for depth, sibling in enumerate(path):
-        sibling_left = depth >= inner or index >> depth & 1
-        found = node_hash(sibling, found) if sibling_left else node_hash(found, sibling)
+        found = node_hash(sibling, found) if depth >= inner or index >> depth & 1 else node_hash(found, sibling)
     if found != root:
         raise InclusionFailed(index=index, size=size, reason=f"{found.hex()} is not the root {root.hex()}")
 

@@ -74,10 +74,9 @@ class VerifierKey:
 
     def check(self, text: bytes, value: bytes) -> int | None:
         """Check a signature's bytes over a note's text; a cosignature's POSIX seconds, None for type 0x01. SignatureInvalid."""
-        seconds = None
-        if self.type_byte == COSIGNATURE_V1:
-            seconds, value = int.from_bytes(value[:8], "big"), value[8:]
-            text = cosignature_text(text, seconds)
+        seconds = int.from_bytes(value[:8], "big") if self.type_byte == COSIGNATURE_V1 else None
+        if seconds is not None:
+            text, value = cosignature_text(text, seconds), value[8:]
         try:
             # RFC 8032 section 5.1.7 as OpenSSL does it: exactly 64 bytes, S below the order of the group. No time from 2**63 on.
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(value if (seconds or 0) < 2**63 else b"", text)

@@ -40,7 +40,7 @@ class LogProof:
 
     def format(self) -> bytes:
         extra = [] if self.extra is None else [f"extra {base64.b64encode(self.extra).decode()}"]
-        hashes = [base64.b64encode(hash_).decode() for hash_ in self.path]
+        hashes = (base64.b64encode(hash_).decode() for hash_ in self.path)
         return "\n".join([HEADER, *extra, f"index {self.index}", *hashes]).encode() + b"\n\n" + self.checkpoint
 
     def verify(self, entry: bytes, key: VerifierKey) -> Checkpoint:

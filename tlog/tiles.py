@@ -1,7 +1,11 @@
 """Tiles and entry bundles (c2sp.org/tlog-tiles): where they lie, what is in them, and hashes read from them."""
 
+import errno
+import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -17,6 +21,8 @@ ENTRIES = -1  # the level of entry bundles: `tile/entries`, cut like the hash ti
 Read = Callable[[str], bytes]
 """A path within the log ("tile/0/000") -> its bytes; FileNotFoundError where there is none."""
 
+# Opening a pipe waits for its writer, unless told not to. Not every system has these names.
+_OPENED_AS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _PATH = re.compile(r"tile/(entries|[0-9]{1,2})/((?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/([0-9]{1,3}))?", re.ASCII)
 
 
@@ -29,11 +35,8 @@ class Tile(NamedTuple):
 
     def path(self) -> str:
         """`tile/<L>/<N>[.p/<W>]`, with N in groups of three digits: 1234067 -> `x001/x234/067`."""
-        rest, last = divmod(self.n, 1000)
-        groups = f"{last:03}"
-        while rest:
-            rest, group = divmod(rest, 1000)
-            groups = f"x{group:03}/{groups}"
+        *high, last = f"{self.n:,}".split(",")
+        groups = "".join(f"x{group:0>3}/" for group in high) + f"{last:0>3}"
         partial = f".p/{self.width}" if self.width < TILE_WIDTH else ""
         return f"tile/{'entries' if self.level == ENTRIES else self.level}/{groups}{partial}"
 
@@ -58,20 +61,16 @@ def tiles_between(old_size: int, new_size: int) -> Iterator[Tile]:
     level = 0
     while hashes := new_size >> (8 * level):
         before = old_size >> (8 * level)
-        for n in range(before // TILE_WIDTH, -(-hashes // TILE_WIDTH)):
-            if hashes != before:
-                yield Tile(level, n, width_at(level, n, new_size))
+        for n in range(before // TILE_WIDTH, -(-hashes // TILE_WIDTH)) if hashes != before else ():
+            yield Tile(level, n, width_at(level, n, new_size))
         level += 1
 
 
-def encode_bundle(entries: Iterable[bytes]) -> bytes:
+def encode_bundle(entries: Sequence[bytes]) -> bytes:
     """uint16 big-endian length || entry, for at most 256 entries of at most 65,535 bytes. Malformed."""
-    parts: list[bytes] = []
-    for entry in entries:
-        if len(entry) > MAX_ENTRY or len(parts) == 2 * TILE_WIDTH:
-            raise Malformed(what="entry bundle", rule=f"at most {TILE_WIDTH} entries of at most {MAX_ENTRY} bytes")
-        parts += len(entry).to_bytes(2, "big"), entry
-    return b"".join(parts)
+    if len(entries) > TILE_WIDTH or any(len(entry) > MAX_ENTRY for entry in entries):
+        raise Malformed(what="entry bundle", rule=f"at most {TILE_WIDTH} entries of at most {MAX_ENTRY} bytes")
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 
 def decode_bundle(data: bytes, width: int) -> list[bytes]:
@@ -99,9 +98,13 @@ def bundle_leaves(data: bytes, width: int) -> bytes:
     return b"".join(leaves)
 
 
-def directory_reader(directory: Path) -> Read:
-    """Read from a directory laid out like the log's URLs."""
-    return lambda path: (directory / path).read_bytes()
+def read_regular(path: Path, limit: int = 1 << 62) -> bytes:
+    """A file, or its first `limit` + 1 bytes. OSError also for pipes and devices, at which a reader could wait for ever."""
+    with os.fdopen(os.open(path, _OPENED_AS), "rb") as file:
+        found = os.fstat(file.fileno())  # of what was opened, which nobody can exchange any more
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read(min(found.st_size, limit) + 1)
 
 
 def tile_source(read: Read, size: int) -> HashSource:
@@ -111,13 +114,11 @@ def tile_source(read: Read, size: int) -> HashSource:
     def tile(level: int, n: int) -> bytes:
         # A log may drop a partial tile once the full one is there, which begins with it.
         for width in (width_at(level, n, size), TILE_WIDTH):
-            try:
+            with suppress(FileNotFoundError):
                 data = read(Tile(level, n, width).path())
-            except FileNotFoundError:
-                continue
-            if len(data) != width * HASH_SIZE:
-                raise FileDiffers(path=Tile(level, n, width).path(), reason=f"{len(data)} bytes")
-            return data
+                if len(data) != width * HASH_SIZE:
+                    raise FileDiffers(path=Tile(level, n, width).path(), reason=f"{len(data)} bytes")
+                return data
         raise FileMissing(path=Tile(level, n, width_at(level, n, size)).path())
 
     def hash_at(height: int, index: int) -> bytes:

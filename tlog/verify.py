@@ -1,12 +1,10 @@
-"""A whole log checked offline, from nothing but its files and a verifier key that the caller has from elsewhere.
-
-Everything is recomputed from the entry bundles and compared byte by byte, in the memory of a few bundles (16 MiB each at most).
-"""
+"""A whole log checked offline: recomputed from its entries with a key from elsewhere, in the memory of a few bundles (16 MiB at most)."""
 
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ from tlog import errors
 from tlog.checkpoint import Checkpoint, open_checkpoint
 from tlog.merkle import EMPTY_ROOT, HASH_SIZE, Frontier, perfect_root, split
 from tlog.note import MAX_NOTE_BYTES, VerifierKey
-from tlog.tiles import ENTRIES, MAX_BUNDLE, TILE_WIDTH, Tile, bundle_leaves, decode_bundle, encode_bundle, width_at
+from tlog.tiles import ENTRIES, MAX_BUNDLE, TILE_WIDTH, Tile, bundle_leaves, decode_bundle, encode_bundle, read_regular, width_at
 
 Progress = Callable[[int, int], None]
 """(entries checked, entries in all), called after each bundle."""
@@ -34,14 +32,13 @@ class Report:
 
     def proven(self) -> list[str]:
         log, size, old = self.checkpoint.origin, self.checkpoint.size, self.against.size if self.against else 0
-        shown = [
+        return [
             f"日志 {log} 的检查点由所给公钥签名 / the checkpoint of log {log} is signed by the key given",
             f"由全部 {size} 条（{self.entry_bytes} 字节）重算出所签树根 / all {size} entries give the signed root",
             f"树根 / root: {self.checkpoint.root.hex()}",
             f"{self.files} 个瓦片与条目包逐字节相符 / {self.files} tiles and bundles agree byte by byte",
             f"前 {old} 条与先前检查点一致，此后只有追加 / the first {old} entries are as at the earlier checkpoint, the rest was appended",
-        ]
-        return shown if self.against else shown[:-1]
+        ][: 5 if self.against else 4]
 
     def unproven(self) -> list[str]:
         rewritten = "not compared with an earlier checkpoint (--against): the key's holder could have rewritten history and re-signed it"
@@ -49,7 +46,7 @@ class Report:
             f"未与先前检查点（--against）比对，密钥持有者可能已改写历史并重签 / {rewritten}",
             "所记是否属实、应记是否都已记入 / whether what is recorded is true, and whether all that happened was recorded",
             "他人是否见过另一份检查点，须比对 / whether others were shown another checkpoint: compare theirs, or a witness's",
-            f"第 {self.checkpoint.size} 条以后的记录 / anything after these {self.checkpoint.size} entries",
+            f"这 {self.checkpoint.size} 条之后的记录 / anything after these {self.checkpoint.size} entries",
             f"目录中未检查的其他文件 / other files there, not looked at: {', '.join(map(repr, self.beside[:10]))}",
         ]
         return lines[1 if self.against else 0 : None if self.beside else -1]
@@ -90,14 +87,20 @@ def verify_export(
         raise errors.RootMismatch(size=size, found=tree.root().hex(), signed=checkpoint.root.hex())
     if old and old.root != (tree.root() if old.size == size else old_root):
         raise errors.ConsistencyFailed(old=old.size, new=size, reason=f"root signed then: {old.root.hex()}")
-    beside = {path.name for path in directory.iterdir()} - {"checkpoint", "tile"}
+    with _reading("."):
+        beside = {path.name for path in directory.iterdir()} - {"checkpoint", "tile"}
     return Report(checkpoint, str(key), old, bytes_read, files, tuple(sorted(beside)))
 
 
 def _read(directory: Path, path: str, limit: int) -> bytes:
+    with _reading(path):
+        return read_regular(directory / path, limit)
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
     try:
-        with (directory / path).open("rb") as file:
-            return file.read(limit + 1)
+        yield
     except FileNotFoundError as error:
         raise errors.FileMissing(path=path) from error
     except OSError as error:
@@ -105,19 +108,22 @@ def _read(directory: Path, path: str, limit: int) -> bytes:
 
 
 def _survey(directory: Path, size: int) -> None:
-    """Look at every name below `tile`: only what a log of `size` holds may lie there. Malformed, FileBeyondCheckpoint."""
-    for folder, folders, files in os.walk(directory / "tile"):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]  # the walk does not enter them
-        for name in files + links:
-            tile = Tile.parse((Path(folder) / name).relative_to(directory).as_posix())
-            if tile.width > width_at(tile.level, tile.n, size):
-                raise errors.FileBeyondCheckpoint(path=tile.path(), size=size)
+    """Look at every name below `tile`: only what a log of `size` holds may lie there. Malformed, FileBeyondCheckpoint, FileUnreadable."""
+    folders = ["tile"] if (directory / "tile").exists() else []
+    for folder in folders:  # which grows meanwhile
+        with _reading(folder), os.scandir(directory / folder) as found:
+            for item in found:
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(f"{folder}/{item.name}")
+                elif (tile := Tile.parse(f"{folder}/{item.name}")).width > width_at(tile.level, tile.n, size):
+                    raise errors.FileBeyondCheckpoint(path=tile.path(), size=size)
 
 
 def _compare(directory: Path, tile: Tile, data: bytes) -> int:
     """Compare a tile or bundle, and older partial ones left beside it, which are its first part. How many files they were."""
-    folder = (directory / tile._replace(width=1).path()).parent
-    widths = {tile.width} | ({int(path.name) for path in folder.iterdir() if path.is_file()} if folder.is_dir() else set())
+    widths, partials = {tile.width}, tile._replace(width=1).path().removesuffix("/1")  # folders in it are empty: `_survey` saw to that
+    with suppress(errors.FileMissing), _reading(partials), os.scandir(directory / partials) as beside:
+        widths |= {int(item.name) for item in beside if not item.is_dir(follow_symlinks=False)}
     bundled = tile.level == ENTRIES  # whose own file is where the data came from
     for width in sorted(widths - {tile.width} if bundled else widths, reverse=True):
         path = tile._replace(width=width).path()
@@ -146,7 +152,9 @@ def _bundles(directory: Path, size: int, processes: int) -> Iterator[tuple[bytes
         return
     # Not multiprocessing.Pool: ending one while tasks are still handed out can wait for ever.
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(check, numbers, chunksize=16)
+        # `map` hands out all it is given before the first result, and how many files there really are nobody knows yet.
+        for start in range(0, len(numbers), 512 * processes):
+            yield from pool.map(check, numbers[start : start + 512 * processes], chunksize=16)
 
 
 def _check_bundle(directory: Path, size: int, n: int) -> tuple[bytes, bytes, int, int]:

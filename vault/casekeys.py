@@ -9,9 +9,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import lru_cache
+from typing import Final, NoReturn
 
 from vault.suites import AES, SECRET_SIZE, Suite
+
+FIELD: Final = b"field"
+"""The use of a data key's derived keys that seal fields."""
+
+
+@lru_cache(maxsize=1024)
+def _info(label: bytes, suite_id: int, name: str) -> bytes:
+    # Names of uses and fields, nothing secret: a few dozen, asked for again with every case.
+    return b"petition-archive/" + label + b"/v1\0" + bytes((suite_id,)) + name.encode()
 
 
 class CaseKey:
@@ -30,8 +40,7 @@ class CaseKey:
 
     def derive(self, label: bytes, name: str) -> bytes:
         """Return the suite-sized key for one use and name: HKDF-Expand(secret, info = label, suite number, name)."""
-        info = b"petition-archive/" + label + b"/v1\0" + bytes((self.suite.id,)) + name.encode()
-        return self.suite.expand(self._keyed, info, self.suite.key_size)
+        return self.suite.expand(self._keyed, _info(label, self.suite.id, name), self.suite.key_size)
 
     def reveal(self) -> bytes:
         """Return the key bytes, to be wrapped at once and kept nowhere else."""
@@ -51,7 +60,7 @@ class DataKey(CaseKey):
 
     def field_key(self, path: str) -> FieldKey:
         """Return the key of one field, for all its items and versions: it can be handed out without the others."""
-        return FieldKey(self.derive(b"field", path), self.suite, self.generation)
+        return FieldKey(self.derive(FIELD, path), self.suite, self.generation)
 
 
 class MaskKey(CaseKey):

@@ -33,8 +33,8 @@ class KeyRingMissing(KeyRingError):
     """There is no key ring file where the settings say."""
 
     code = "key-ring-missing"
-    zh = "找不到密钥环文件：{file}。"
-    en = "There is no key ring file at {file}."
+    zh = "找不到密钥环文件 {file}；请核对 ARCHIVE_HOME 与 ARCHIVE_KEY_RING，遗失时从密钥备份恢复。"
+    en = "There is no key ring at {file}; check ARCHIVE_HOME and ARCHIVE_KEY_RING, or restore it from the key backup where it was lost."
 
 
 class KeyRingExists(KeyRingError):
@@ -51,6 +51,14 @@ class KeyRingExposed(KeyRingError):
     code = "key-ring-exposed"
     zh = "密钥文件或其目录的权限过宽（{file}，{mode}）：密钥文件应为 0600，目录不得由组或其他用户写入。"
     en = "A key file or its folder is open to others ({file}, {mode}): key files are 0600, their folder is not writable by group or others."
+
+
+class KeyRingUnreadable(KeyRingExposed):
+    """The file is there but this user may not read it, or it is a symbolic link."""
+
+    code = "key-ring-unreadable"
+    zh = "无法读取密钥环文件 {file}：当前用户无权读取，或它是符号链接；请以建立档案库的用户运行。"
+    en = "The key ring at {file} cannot be read: this user may not, or it is a symbolic link; run as the user who founded the archive."
 
 
 class KeyRingWrong(KeyRingError):
@@ -89,8 +97,8 @@ class CredentialUnusable(KeyRingError):
     """The credential file is absent or is not exactly 32 bytes; or a new passphrase is too short."""
 
     code = "key-ring-credential"
-    zh = "密钥环凭据不可用：{why}。"
-    en = "The key ring's credential cannot be used: {why}."
+    zh = "无法解锁密钥环：{why_zh}。"
+    en = "The key ring cannot be unlocked: {why_en}."
 
 
 class KeyMissing(KeyRingError):

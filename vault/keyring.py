@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from foundation.clock import to_ms
 from vault import ringstate
@@ -27,12 +27,12 @@ from vault.suites import AES, Suite, suite_named
 from vault.unlock import Unlock
 from vault.wraps import Kek, Purpose
 
-PERMANENT = "permanent"
+T = TypeVar("T")
 
 
 def kek_scope(purpose: Purpose, retention_class: str, year: int | None) -> str:
     """Return the scope of a key-encryption key: purpose, retention class and year of destruction (None: never)."""
-    return f"{purpose}/{retention_class}/{PERMANENT if year is None else f'{year:04d}'}"
+    return f"{purpose}/{retention_class}/{'permanent' if year is None else f'{year:04d}'}"
 
 
 class KeyRing:
@@ -90,14 +90,10 @@ class KeyRing:
 
     def suite(self, fonds: str) -> Suite:
         """Return the suite new values of a fonds are sealed with; `KeyMissing` for a fonds the ring does not know."""
-        try:
-            return self._state.suites[fonds]
-        except KeyError:
-            self.refresh()
-        try:
-            return self._state.suites[fonds]
-        except KeyError:
-            raise KeyMissing(fonds=fonds, key="*") from None
+        suite = self._known(lambda state: state.suites.get(fonds))
+        if suite is None:
+            raise KeyMissing(fonds=fonds, key="*")
+        return suite
 
     def keys(self, fonds: str) -> tuple[KeyInfo, ...]:
         """Tell of every key of a fonds, destroyed ones too, without its material."""
@@ -107,10 +103,7 @@ class KeyRing:
 
     def kek(self, fonds: str, kek_id: str) -> Kek:
         """Return a key-encryption key, current or retired; `KeyMissing` or `KeyDestroyed`."""
-        kek = self._state.keks.get((fonds, kek_id))
-        if kek is None:
-            self.refresh()
-            kek = self._state.keks.get((fonds, kek_id))
+        kek = self._known(lambda state: state.keks.get((fonds, kek_id)))
         if kek is None:
             _absent(self._state, fonds, kek_id)
         return kek
@@ -131,10 +124,7 @@ class KeyRing:
 
     def key(self, fonds: str, key_id: str) -> RingKey:
         """Return any live key by its id; `KeyMissing` or `KeyDestroyed`."""
-        key = self._state.keys.get((fonds, key_id))
-        if key is None:
-            self.refresh()
-            key = self._state.keys.get((fonds, key_id))
+        key = self._known(lambda state: state.keys.get((fonds, key_id)))
         if key is None or key.info.state == "destroyed":
             _absent(self._state, fonds, key_id)
         return key
@@ -147,10 +137,6 @@ class KeyRing:
             self._change(lambda document: not ringstate.has_current(document, fonds, scope) and _add(document, fonds, scope))
             key = self._state.current.get((fonds, scope))
         return key
-
-    def masks_only(self) -> MaskRing:
-        """Return a ring that can open masked values and redacted copies alone; it keeps no way back to this one."""
-        return MaskRing(self.archive_id, {place: kek for place, kek in self._state.keks.items() if kek.id.startswith("mask/")})
 
     def retired_keks(self, fonds: str) -> Mapping[str, str]:
         """Map each retired KEK to the current one of its scope, where there is one."""
@@ -212,6 +198,14 @@ class KeyRing:
             self._stamp = stamp
         return True
 
+    def _known(self, of: Callable[[RingState], T | None]) -> T | None:
+        """What the state holds; looked for once more in the file where it holds none: another process may have made it."""
+        found = of(self._state)
+        if found is None:
+            self.refresh()
+            found = of(self._state)
+        return found
+
     def _change(self, change: Callable[[Document], bool]) -> bool:
         with self._guard, self._file.locked():
             document = self._file.read(self._key)
@@ -235,30 +229,6 @@ class KeyRing:
 
     def __repr__(self) -> str:
         return f"<KeyRing of {self.archive_name}, state {self._state.serial}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("key rings are not pickled")
-
-
-class MaskRing:
-    """The mask keys alone, as they were when the view was taken: all a process needs that serves masked views."""
-
-    __slots__ = ("_keks", "archive_id")
-
-    def __init__(self, archive_id: str, keks: Mapping[tuple[str, str], Kek]) -> None:
-        """For `KeyRing.masks_only`."""
-        self.archive_id = archive_id
-        self._keks = dict(keks)
-
-    def kek(self, fonds: str, kek_id: str) -> Kek:
-        """Return a mask KEK; `KeyMissing` for any other."""
-        try:
-            return self._keks[fonds, kek_id]
-        except KeyError:
-            raise KeyMissing(fonds=fonds, key=kek_id) from None
-
-    def __repr__(self) -> str:
-        return f"<MaskRing, {len(self._keks)} keys>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("key rings are not pickled")

@@ -19,10 +19,20 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from foundation.canonical import canonical
+from foundation.durable import sync_folder
 from foundation.errors import InvalidInput, StorageUnavailable
 from foundation.steps import reach
 from foundation.strict_json import loads
-from vault.errors import CannotOpen, KeyRingDamaged, KeyRingExists, KeyRingExposed, KeyRingMissing, KeyRingWrong, UnknownSuite
+from vault.errors import (
+    CannotOpen,
+    KeyRingDamaged,
+    KeyRingExists,
+    KeyRingExposed,
+    KeyRingMissing,
+    KeyRingUnreadable,
+    KeyRingWrong,
+    UnknownSuite,
+)
 from vault.suites import NONCE_SIZE, Suite, suite_named
 from vault.unlock import Unlock
 
@@ -120,7 +130,7 @@ class RingFile:
         reach("keyring.written")
         fresh.rename(self.path)
         reach("keyring.renamed")
-        self._sync_folder()
+        sync_folder(self.path.parent)
         reach("keyring.synced")
 
     def _write_new(self, fresh: Path, envelope: bytes) -> None:
@@ -160,7 +170,7 @@ class RingFile:
         except FileNotFoundError:
             raise KeyRingMissing(file=str(self.path)) from None
         except OSError:
-            raise KeyRingExposed(file=str(self.path), mode="unreadable") from None
+            raise KeyRingUnreadable(file=str(self.path)) from None
         with os.fdopen(descriptor, "rb") as file:
             self._check_file(os.fstat(descriptor))
             data = file.read(_LARGEST + 1)
@@ -187,13 +197,6 @@ class RingFile:
             raise KeyRingMissing(file=str(self.path)) from None
         if mode & 0o022:
             raise KeyRingExposed(file=str(self.path.parent), mode=f"{mode:04o}")
-
-    def _sync_folder(self) -> None:
-        descriptor = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _damaged(self) -> KeyRingDamaged:
         return KeyRingDamaged(file=str(self.path))

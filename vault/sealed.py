@@ -70,9 +70,11 @@ def associated_data(head: bytes, path: str, item_id: str) -> bytes:
 def framed_size(value: bytes | None) -> int:
     """Return the size of the frame: steps of 32 bytes up to 256, then eight steps to each doubling (at most 12.5 % more)."""
     size = 4 + (0 if value is None else len(value))
+    if size <= 256:
+        return -(-size // _STEP) * _STEP
     if size > LARGEST:
         raise ValueError("a value of more than 64 MiB")
-    step = _STEP if size <= 256 else 1 << ((size - 1).bit_length() - 4)
+    step = 1 << ((size - 1).bit_length() - 4)
     return -(-size // step) * step
 
 

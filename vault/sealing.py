@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from itertools import groupby
 
-from vault.casekeys import DataKey, FieldKey, MaskKey
+from vault.casekeys import FIELD, DataKey, FieldKey, MaskKey
 from vault.container import Container, Place, write_directory
 from vault.errors import CannotOpen
 from vault.sealed import (
@@ -27,6 +27,8 @@ from vault.sealed import (
     seal_value,
 )
 from vault.suites import NONCE_SIZE, Cryptor
+
+_MASKS = "masks"
 
 
 def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | None]) -> bytes:
@@ -46,7 +48,7 @@ def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | N
     parts = [directory]
     # A value's bytes and associated data are those of `seal_value`; what the items of one field share is made once.
     for path, numbered in groupby(enumerate(places), key=lambda one: one[1][0]):
-        encrypt = suite.encrypting(key.field_key(path).reveal())
+        encrypt = suite.encrypting(key.derive(FIELD, path))
         of_field = head + prefixed(path.encode())
         for index, (_, item_id) in numbered:
             nonce = nonces[index * NONCE_SIZE : (index + 1) * NONCE_SIZE]
@@ -79,21 +81,16 @@ def open_fields(
     return opened
 
 
-def sealed_places(blob: bytes) -> tuple[Place, ...]:
-    """Tell which field paths and item ids a container has values for; opens nothing."""
-    return Container(blob).places
-
-
-def seal_masks(key: MaskKey, context: Context, document: bytes, part: str = "masks") -> bytes:
-    """Seal the masked values of a case version together; `part` keeps e.g. the redacted copies in a blob (and key) of their own."""
+def seal_masks(key: MaskKey, context: Context, document: bytes) -> bytes:
+    """Seal the masked values and redacted copies of a case version together."""
     head = associated_head(key.suite, Kind.MASKS, key.generation, context)
-    return seal_value(key.suite, key.derive(b"masks", part), document, associated_data(head, part, ""))
+    return seal_value(key.suite, key.derive(b"masks", _MASKS), document, associated_data(head, _MASKS, ""))
 
 
-def open_masks(blob: bytes, key: MaskKey, context: Context, part: str = "masks") -> bytes:
+def open_masks(blob: bytes, key: MaskKey, context: Context) -> bytes:
     """Open what `seal_masks` sealed, or raise `CannotOpen`."""
     head = associated_head(key.suite, Kind.MASKS, key.generation, context)
-    document = open_value(key.suite, key.derive(b"masks", part), blob, associated_data(head, part, ""))
+    document = open_value(key.suite, key.derive(b"masks", _MASKS), blob, associated_data(head, _MASKS, ""))
     if document is None:
         raise CannotOpen
     return document

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from vault.tables import case_wraps
-from vault.wraps import Purpose, WrapRow, rows_for_insert
+from vault.wraps import Purpose, WrapRow
 
 # Built once: putting a statement together costs SQLAlchemy more than running it costs the database.
 _WRAPS = select(case_wraps).where(
@@ -20,7 +20,7 @@ _WRAPS = select(case_wraps).where(
 def insert_wraps(conn: Connection, rows: Sequence[WrapRow]) -> None:
     """Store new wraps in one statement; a second wrap for the same case, generation and purpose is an IntegrityError."""
     if rows:
-        conn.execute(insert(case_wraps), rows_for_insert(rows))
+        conn.execute(insert(case_wraps), [{name: getattr(row, name) for name in WrapRow.__slots__} for row in rows])
 
 
 def wraps_of(conn: Connection, fonds: str, case_ids: Collection[str], purpose: Purpose) -> dict[tuple[str, int], WrapRow]:

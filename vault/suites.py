@@ -163,14 +163,12 @@ class AesSuite(Suite):
         return decrypt
 
     def wrap(self, key: bytes, secret: bytes, associated: bytes) -> bytes:  # noqa: ARG002  RFC 3394 binds nothing
-        if len(key) != self.key_size:
-            raise ValueError("a key of another size than the suite's")
+        self._check_key(key)
         calls.wrapped += 1
         return aes_key_wrap(key, secret)
 
     def unwrap(self, key: bytes, wrapped: bytes, associated: bytes) -> bytes:  # noqa: ARG002  RFC 3394 binds nothing
-        if len(key) != self.key_size:
-            raise ValueError("a key of another size than the suite's")
+        self._check_key(key)
         calls.unwrapped += 1
         try:
             return aes_key_unwrap(key, wrapped)

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
+from foundation.durable import sync_folder
 from vault.errors import CredentialUnusable, KeyRingExposed
 from vault.suites import AES, SECRET_SIZE
 
@@ -54,7 +55,10 @@ class Passphrase:
     def terms(self) -> dict[str, Any]:
         """Return fresh terms; `CredentialUnusable` for a passphrase of fewer than 12 characters."""
         if len(self.text) < SHORTEST_PASSPHRASE:
-            raise CredentialUnusable(why="passphrase-too-short")
+            raise CredentialUnusable(
+                why_zh=f"新口令须至少 {SHORTEST_PASSPHRASE} 个字符",
+                why_en=f"a new passphrase has at least {SHORTEST_PASSPHRASE} characters",
+            )
         cost = self.cost
         return {
             "kind": "passphrase",
@@ -95,11 +99,7 @@ class Credential:
             file.write(os.urandom(CREDENTIAL_SIZE))
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
         return cls(path)
 
     def terms(self) -> dict[str, Any]:
@@ -118,13 +118,19 @@ class Credential:
                 status = os.fstat(file.fileno())
                 secret = file.read(CREDENTIAL_SIZE + 1)
         except OSError:
-            raise CredentialUnusable(why="credential-file-unreadable") from None
+            raise CredentialUnusable(
+                why_zh=f"凭据文件 {self.path} 不存在，或当前用户无权读取",
+                why_en=f"the file {self.path} is not there, or this user may not read it",
+            ) from None
         # systemd gives credentials of other users as root's with an access list, which shows as group-readable (0440).
         allowed = 0o640 if status.st_uid == 0 != os.geteuid() else 0o600
         if stat.S_IMODE(status.st_mode) & ~allowed:
             raise KeyRingExposed(file=str(self.path), mode=f"{stat.S_IMODE(status.st_mode):04o}")
         if len(secret) != CREDENTIAL_SIZE:
-            raise CredentialUnusable(why="credential-not-32-bytes")
+            raise CredentialUnusable(
+                why_zh=f"凭据文件 {self.path} 不是 {CREDENTIAL_SIZE} 字节",
+                why_en=f"the file {self.path} does not hold {CREDENTIAL_SIZE} bytes",
+            )
         return secret
 
 

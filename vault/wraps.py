@@ -10,7 +10,6 @@ is sealed there later would be under a key that outlives the case or that he kno
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -44,7 +43,7 @@ class Kek:
 
 
 class Keks(Protocol):
-    """What finds a KEK by its id: the key ring, or its view that holds mask keys alone."""
+    """What finds a KEK by its id: the key ring."""
 
     def kek(self, fonds: str, kek_id: str) -> Kek:
         """Return it, or raise `KeyMissing` or `KeyDestroyed`."""
@@ -90,10 +89,7 @@ def wrap(kek: Kek, fonds: str, case_id: str, key: DataKey | MaskKey) -> WrapRow:
     purpose: Purpose = "case" if isinstance(key, DataKey) else "mask"
     if not kek.id.startswith(purpose + "/"):
         raise ValueError("a key-encryption key of another purpose")
-    binding = _binding(fonds, case_id, key.generation, purpose, key.suite.id)
-    head = bytes((FORMAT, kek.suite.id, key.suite.id))
-    wrapped = head + kek.suite.wrap(kek.wrapping_key(binding), key.reveal(), head + binding)
-    return WrapRow(fonds, case_id, key.generation, purpose, kek.id, wrapped)
+    return _wrapped(kek, fonds, case_id, key.generation, purpose, key.suite, key.reveal())
 
 
 def unwrap_data_key(keks: Keks, row: WrapRow) -> DataKey:
@@ -108,16 +104,14 @@ def unwrap_mask_key(keks: Keks, row: WrapRow) -> MaskKey:
 
 def rewrap(old: Kek, new: Kek, row: WrapRow) -> WrapRow:
     """Return the row wrapped under another KEK; the case key itself, and everything sealed under it, stay as they are."""
-    secret, suite, _ = _unwrap_with(old, row)
-    binding = _binding(row.fonds, row.case_id, row.seal_generation, row.purpose, suite.id)
-    head = bytes((FORMAT, new.suite.id, suite.id))
-    wrapped = head + new.suite.wrap(new.wrapping_key(binding), secret, head + binding)
-    return WrapRow(row.fonds, row.case_id, row.seal_generation, row.purpose, new.id, wrapped)
+    secret, suite, generation = _unwrap_with(old, row)
+    return _wrapped(new, row.fonds, row.case_id, generation, row.purpose, suite, secret)
 
 
-def rows_for_insert(rows: Sequence[WrapRow]) -> list[dict[str, object]]:
-    """Return the rows as parameters of an INSERT into `case_wraps`."""
-    return [{name: getattr(row, name) for name in WrapRow.__slots__} for row in rows]
+def _wrapped(kek: Kek, fonds: str, case_id: str, generation: int, purpose: str, suite: Suite, secret: bytes) -> WrapRow:
+    binding = _binding(fonds, case_id, generation, purpose, suite.id)
+    head = bytes((FORMAT, kek.suite.id, suite.id))
+    return WrapRow(fonds, case_id, generation, purpose, kek.id, head + kek.suite.wrap(kek.wrapping_key(binding), secret, head + binding))
 
 
 def _unwrap(keks: Keks, row: WrapRow, purpose: Purpose) -> tuple[bytes, Suite, int]:

@@ -6,15 +6,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from acts.deciding import faults_on_record, permit
-from acts.desk import Caller, Desk, log_detail
+from acts.desk import Caller, Desk
+from acts.reasons import check_reason, sealed
 from archive.office_facts import office_facts
-from archive.requests.store import insert_decision, insert_grant, request_facts, save_state
+from archive.repeating import Once
+from archive.requests.store import insert_decision, insert_grant, request_facts, save_state, stood_after
+from archive.walls import Whom
 from audit.events import SealedDetail
+from audit.trail import Found
+from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import new_id
 from foundation.steps import reach
@@ -26,9 +32,6 @@ from policies.facts import Asked, Decision, GrantFacts, RequestFacts, RequestSta
 from policies.level import Level
 from policies.permit import Permit
 from policies.request_state import Turn, decided, granted
-from vault.details import seal_detail
-
-REASON_LENGTH = 2000
 
 
 class DecidedMeanwhile(VersionChanged):
@@ -71,26 +74,16 @@ def decide_request(
     reason: str,
     if_match: int,
     trim: Trim | None = None,
+    idempotency_key: str | None = None,
 ) -> Decided:
     """Approve (perhaps less than was asked) or refuse, as read at version `if_match`. A refusal needs its reason.
 
-    NotFound, `Refused`, VersionChanged (412), DecidedMeanwhile (409), TransitionRefused, InvalidInput.
+    NotFound, `Refused`, VersionChanged (412), DecidedMeanwhile (409), TransitionRefused, InvalidInput, KeyReused.
     """
-    _check_reason(verdict, reason)
-    detail = log_detail("reason", seal_detail(desk.keys.detail_key(caller.fonds), caller.fonds, "reason", reason)) if reason else None
-    act = _Act(desk, caller, request_id, verdict, if_match, trim, detail)
-    with desk.db.read() as conn:
-        facts = request_facts(conn, desk.keys, caller.fonds, [request_id]).get(request_id)
-    act.allowed = permit(desk, caller, "request.decide", facts, about={"kind": "request", "id": request_id})
-    reach("approval.decided")
-    # An attempt to add to a form is an attempt: what breaks the rules here is on record like any refusal.
-    with faults_on_record(desk, caller, "request.decide", about={"kind": "request", "id": request_id}):
-        try:
-            written = desk.uow.run(caller.fonds, act.write)
-        except IntegrityError:
-            raise DecidedMeanwhile from None
-    reach("approval.recorded")
-    return act.finish(*written)
+    asked = {"request": request_id, "verdict": verdict, "reason": reason, "if_match": if_match, "trim": _members(trim)}
+    once = Once.of(desk, caller, idempotency_key, "request.decide", asked)
+    act = _Act(desk, caller, once, request_id, verdict, if_match, trim)
+    return once.answer(lambda: act.decide(reason), act.again, repeated="request.repeated")
 
 
 class _Act:
@@ -98,29 +91,56 @@ class _Act:
         self,
         desk: Desk,
         caller: Caller,
+        once: Once,
         request_id: str,
         verdict: Literal["approve", "refuse"],
         if_match: int,
         trim: Trim | None,
-        detail: SealedDetail | None,
     ) -> None:
         self.desk = desk
         self.caller = caller
+        self.once = once
         self.request_id = request_id
         self.verdict = verdict
         self.if_match = if_match
         self.trim = trim
-        self.details = (detail,) if detail is not None else ()
+        self.details: tuple[SealedDetail, ...] = ()
         self.allowed: Permit | None = None
+
+    def decide(self, reason: str) -> Decided:
+        desk, fonds, about = self.desk, self.caller.fonds, {"kind": "request", "id": self.request_id}
+        check_reason(reason, required=self.verdict == "refuse")
+        if reason:
+            self.details = (sealed(desk, fonds, reason),)
+        with desk.db.read() as conn:
+            facts = request_facts(conn, desk.keys, fonds, [self.request_id], Whom.of(self.caller.principal)).get(self.request_id)
+        self.allowed = permit(desk, self.caller, "request.decide", facts, about=about)
+        reach("approval.decided")
+        # An attempt to add to a form is an attempt: what breaks the rules here is on record like any refusal.
+        with faults_on_record(desk, self.caller, "request.decide", about=about):
+            try:
+                written = desk.uow.run(fonds, self.write)
+            except IntegrityError:
+                raise DecidedMeanwhile from None
+        reach("approval.recorded")
+        return self.finish(*written)
+
+    def again(self, conn: Connection, found: Found) -> Decided:
+        """Where the request stood after this decision, whatever has become of it since."""
+        stood = stood_after(conn, self.caller.fonds, self.request_id, found.entry.id)
+        return Decided(self.request_id, found.entry.object["version"], stood.status, stood.stage, stood.grant_id, found.index)
 
     def write(self, unit: Unit) -> tuple[RequestState, GrantFacts | None, Ticket]:
         # Read again under lock: what was permitted on is decided on, or not at all.
-        facts = request_facts(unit.conn, self.desk.keys, unit.fonds, [self.request_id], lock=True).get(self.request_id)
+        wanted, whom = [self.request_id], Whom.of(self.caller.principal)
+        facts = request_facts(unit.conn, self.desk.keys, unit.fonds, wanted, whom, lock=True).get(self.request_id)
         if facts is None or self.allowed is None or facts.state.version != self.allowed.version:
             raise DecidedMeanwhile
         now = self.desk.clock.now()
+        office = office_facts(unit.conn, unit.fonds, now)
+        facts = request_facts(unit.conn, self.desk.keys, unit.fonds, wanted, Whom.of_office(office, self.caller.principal))[self.request_id]
         stages = self.desk.rulebook(unit.fonds).chains.by_code[facts.chain].stages
-        eligible = chains.eligible(stages[facts.state.stage], Matter.of_request(facts), office_facts(unit.conn, unit.fonds, now))
+        eligible = chains.eligible(stages[facts.state.stage], Matter.of_request(facts), office)
         decision = self._decision(facts, stages, now)
         state = decided(facts.state, decision, Turn(stages=stages, eligible=eligible, now=now, if_match=self.if_match))
         trimmed = state.current != facts.state.current
@@ -140,6 +160,7 @@ class _Act:
             )
         )
         insert_decision(unit.conn, unit.fonds, self.request_id, decision, state.version, ticket.entry_id)
+        self.once.keep(unit, ticket.entry_id)
         reach("approval.written")
         if not save_state(unit.conn, unit.fonds, self.request_id, facts.state.version, state, now):
             raise DecidedMeanwhile
@@ -232,10 +253,14 @@ def left(current: Asked, trim: Trim | None) -> Asked:
     )
 
 
-def _check_reason(verdict: str, reason: str) -> None:
-    if verdict == "refuse" and not reason.strip():
-        raise InvalidInput([Fault("reason", "required", "不同意时须写明理由。", "A refusal needs its reason.")])
-    if len(reason) > REASON_LENGTH:
-        raise InvalidInput(
-            [Fault("reason", "too-long", f"理由不超过 {REASON_LENGTH} 字。", f"The reason is at most {REASON_LENGTH} characters.")]
-        )
+def _members(trim: Trim | None) -> dict[str, Any] | None:
+    """What is taken away, as it was sent, for the decision's fingerprint."""
+    if trim is None:
+        return None
+    return {
+        "cases": trim.cases,
+        "paths": trim.paths,
+        "level": trim.level.word if trim.level is not None else None,
+        "max_uses": trim.max_uses,
+        "expires_at": to_ms(trim.expires_at) if trim.expires_at is not None else None,
+    }

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy import Connection
 
 from acts.deciding import permit
-from acts.desk import Caller, Desk, log_detail
+from acts.desk import Caller, Desk
+from acts.reasons import reason_faults, sealed
 from archive.facts import case_facts
 from archive.office_facts import office_facts
+from archive.repeating import Once
 from archive.requests.store import insert_request, request_facts, save_state
+from archive.walls import Whom
+from audit.trail import Found
 from foundation.canonical import canonical
 from foundation.clock import SHANGHAI, office_day, to_ms
 from foundation.errors import Fault, InvalidInput, NotFound
@@ -19,13 +26,10 @@ from foundation.uow import Ticket, Unit
 from policies.errors import VersionChanged
 from policies.facts import Asked, FilingFacts, Target, unit_codes
 from policies.level import Level
+from policies.purposes import USAGES
+from policies.relation import relation
 from policies.request_state import withdrawn
 from policies.rulebook.load import Rulebook
-from vault.details import seal_detail
-
-REASON_LENGTH = 2000
-# How what is read will be used: codes, so that the form can be counted and checked.
-USAGES = ("read-only", "reply-drafting", "verification", "evidence", "statistics")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +57,25 @@ class Filed:
     log_index: int
 
 
-def file(desk: Desk, caller: Caller, form: Form) -> Filed:
+def file(desk: Desk, caller: Caller, form: Form, *, idempotency_key: str | None = None) -> Filed:
     """File a request: InvalidInput with every fault of the form, NotFound where a case is not the applicant's to know of, `Refused`
-    with the reason per stage where nobody could approve it.
+    with the reason per stage where nobody could approve it, KeyReused.
     """
-    _check_texts(form)
+    once = Once.of(desk, caller, idempotency_key, "request.file", _asked(form))
+
+    def again(_: Connection, found: Found) -> Filed:
+        return Filed(found.entry.object["id"], found.entry.object["version"], found.entry.id, found.index)
+
+    return once.answer(lambda: _file(desk, caller, form, once), again, repeated="request.repeated")
+
+
+def _file(desk: Desk, caller: Caller, form: Form, once: Once) -> Filed:
+    own = _faults(form)
     now = desk.clock.now()
     rulebook = desk.rulebook(caller.fonds)
     with desk.db.read() as conn:
-        found = case_facts(conn, desk.keys, caller.fonds, dict.fromkeys(form.cases))
         office = office_facts(conn, caller.fonds, now)
+        found = case_facts(conn, desk.keys, caller.fonds, dict.fromkeys(form.cases), Whom.of_office(office, caller.principal))
     complete = len(found) == len(set(form.cases))
     asked = Asked(
         targets=frozenset(Target(facts.case_id, facts.version, path) for facts in found.values() for path in form.paths),
@@ -71,10 +84,18 @@ def file(desk: Desk, caller: Caller, form: Form) -> Filed:
         not_before=form.not_before or now,
         expires_at=form.expires_at,
     )
-    filing = FilingFacts(fonds=caller.fonds, asked=asked, purpose=form.purpose, cases=tuple(found.values()), office=office)
+    filing = FilingFacts(
+        fonds=caller.fonds, asked=asked, purpose=form.purpose, cases=tuple(found.values()), office=office, fields=form.paths
+    )
     # A form that names one case which is not there is refused as a whole, like one that names a case of others.
-    allowed = permit(desk, caller, "request.file", filing if complete else None, about={"kind": "fonds", "id": caller.fonds})
+    try:
+        allowed = permit(desk, caller, "request.file", filing if complete else None, about={"kind": "fonds", "id": caller.fonds})
+    except InvalidInput as error:
+        raise InvalidInput([*own, *error.faults]) from None
+    if own:
+        raise InvalidInput(own)
     posts = caller.principal.posts_of(caller.principal.role)
+    related = {facts.case_id: relation(caller.principal, facts, rulebook.matrix) for facts in found.values()}
     request_id = new_id()
     row = {
         "request_id": request_id,
@@ -82,11 +103,8 @@ def file(desk: Desk, caller: Caller, form: Form) -> Filed:
         "status": "pending",
         "stage": 0,
         "applicant_person": caller.principal.person_id,
-        "applicant_account": caller.principal.account_id,
-        "applicant_post": posts[0].post_id,
         "applicant_role": caller.principal.role,
         "applicant_units": canonical(sorted(unit_codes(posts))).decode(),
-        "relation": allowed.relation or caller.principal.role,
         "purpose": form.purpose,
         "usage": form.usage,
         "chain": allowed.chain,
@@ -95,23 +113,23 @@ def file(desk: Desk, caller: Caller, form: Form) -> Filed:
         "updated_ms": to_ms(now),
         "lapses_ms": to_ms(_lapses_at(rulebook, now)),
     }
-    reason = seal_detail(desk.keys.detail_key(caller.fonds), caller.fonds, "reason", form.reason)
     event = caller.event(
         desk,
         "request.filed",
         object={"kind": "request", "id": request_id, "version": 1},
         cases=tuple(sorted(found)),
-        fields=tuple(sorted(form.paths)),
+        fields=tuple(sorted(set(form.paths))),
         purpose=form.purpose,
         verdict="permit",
         reason=allowed.rule,
         data={"chain": allowed.chain, "usage": form.usage, "level": form.level.word, "max_uses": form.max_uses},
-        details=(log_detail("reason", reason),),
+        details=(sealed(desk, caller.fonds, form.reason),),
     )
 
     def store(unit: Unit) -> Ticket:
         ticket = unit.add(event)
-        insert_request(unit.conn, unit.fonds, {**row, "filed_entry": ticket.entry_id}, asked)
+        insert_request(unit.conn, unit.fonds, {**row, "filed_entry": ticket.entry_id}, asked, related)
+        once.keep(unit, ticket.entry_id)
         reach("request.inserted")
         return ticket
 
@@ -121,10 +139,19 @@ def file(desk: Desk, caller: Caller, form: Form) -> Filed:
     return Filed(request_id, 1, ticket.entry_id, ticket.index)
 
 
-def withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int) -> int:
-    """The applicant takes a pending request back; returns the new version. VersionChanged, TransitionRefused, NotFound."""
+def withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int, *, idempotency_key: str | None = None) -> int:
+    """The applicant takes a pending request back; returns the new version. VersionChanged, TransitionRefused, NotFound, KeyReused."""
+    once = Once.of(desk, caller, idempotency_key, "request.withdraw", {"request": request_id, "if_match": if_match})
+
+    def again(_: Connection, found: Found) -> int:
+        return int(found.entry.object["version"])
+
+    return once.answer(lambda: _withdraw(desk, caller, request_id, if_match, once), again, repeated="request.repeated")
+
+
+def _withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int, once: Once) -> int:
     with desk.db.read() as conn:
-        facts = request_facts(conn, desk.keys, caller.fonds, [request_id]).get(request_id)
+        facts = request_facts(conn, desk.keys, caller.fonds, [request_id], Whom.of(caller.principal)).get(request_id)
     about = {"kind": "request", "id": request_id}
     allowed = permit(desk, caller, "request.withdraw", facts, about=about)
     if facts is None:
@@ -134,10 +161,26 @@ def withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int) -> int:
     def store(unit: Unit) -> None:
         if not save_state(unit.conn, unit.fonds, request_id, if_match, state, allowed.at):
             raise VersionChanged
-        unit.add(caller.event(desk, "request.withdrawn", object={**about, "version": state.version}, reason=allowed.rule))
+        event = caller.event(desk, "request.withdrawn", object={**about, "version": state.version}, reason=allowed.rule)
+        once.keep(unit, unit.add(event).entry_id)
 
     desk.uow.run(caller.fonds, store)
     return state.version
+
+
+def _asked(form: Form) -> dict[str, Any]:
+    """The form as it was sent, for its fingerprint."""
+    return {
+        "cases": form.cases,
+        "paths": form.paths,
+        "level": form.level.word,
+        "purpose": form.purpose,
+        "reason": form.reason,
+        "usage": form.usage,
+        "max_uses": form.max_uses,
+        "not_before": to_ms(form.not_before) if form.not_before is not None else None,
+        "expires_at": to_ms(form.expires_at),
+    }
 
 
 def _lapses_at(rulebook: Rulebook, now: datetime) -> datetime:
@@ -146,15 +189,13 @@ def _lapses_at(rulebook: Rulebook, now: datetime) -> datetime:
     return datetime.combine(day, time.max, SHANGHAI)
 
 
-def _check_texts(form: Form) -> None:
-    faults = []
-    if not form.reason.strip():
-        faults.append(Fault("reason", "required", "请写明查询事由。", "State the reason."))
-    if len(form.reason) > REASON_LENGTH:
-        faults.append(Fault("reason", "too-long", f"事由不超过 {REASON_LENGTH} 字。", f"The reason is at most {REASON_LENGTH} characters."))
+def _faults(form: Form) -> list[Fault]:
+    """What is wrong with the form whatever the cases are; the rules find the rest, and all of it is told at once."""
+    faults = reason_faults(form.reason, required=True)
     if form.usage not in USAGES:
-        faults.append(Fault("usage", "unknown-code", "使用方式不在清单内。", "The usage is not on the list."))
+        codes = ", ".join(USAGES)
+        words = (f"使用方式不在清单内：{'、'.join(USAGES)}。", f"The usage is not on the list: {codes}.")
+        faults.append(Fault("usage", "unknown-code", *words))
     if len(set(form.cases)) != len(form.cases):
         faults.append(Fault("cases", "duplicate", "案卷重复。", "A case is named twice."))
-    if faults:
-        raise InvalidInput(faults)
+    return faults

@@ -8,20 +8,21 @@ again inside the session costs no further use, yet each reading has its own two 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
-from acts.deciding import judge, permit, record_refusal, refusal_error
+from acts.deciding import judge, permit, record_refusal, refusal_error, refusal_event
 from acts.desk import Caller, Desk
 from acts.standing import stands
 from archive import opening, store
-from archive.facts import case_facts
+from archive.facts import case_facts, facts_of_heads, locked_heads
 from archive.masking import CaseView
 from archive.reading import compose
 from archive.requests.store import grant_facts, take_use
 from archive.requests.tables import openings
+from archive.walls import Whom
 from audit.events import Event, Verdict
 from audit.tables import log_entries
 from foundation.clock import iso, to_ms
@@ -33,7 +34,6 @@ from policies import grant_state
 from policies.facts import GrantFacts
 from policies.permit import Permit, Refusal
 
-SESSION = timedelta(minutes=15)
 CLOCK_LEEWAY_MS = 60_000
 CLOCK_MEMORY = 1000  # entries; a clock that was once too far ahead is forgotten after as many
 T = TypeVar("T")
@@ -76,8 +76,12 @@ def open_case(desk: Desk, caller: Caller, grant_id: str, case_id: str) -> ClearV
     with desk.db.read() as conn:
         grant = grant_facts(conn, caller.fonds, [grant_id]).get(grant_id)
         version = _granted_version(grant, case_id)
-        facts = case_facts(conn, desk.keys, caller.fonds, {case_id: version}).get(case_id) if version else None
-        running = _running(conn, caller, grant_id, case_id, now)
+        # Read even where no grant names the case, so that the work tells nothing of it.
+        read = case_facts(conn, desk.keys, caller.fonds, {case_id: version or 1}, Whom.of(caller.principal))
+        facts = read.get(case_id) if version else None
+        # Only a grant under which something was opened on this case has a session to look for.
+        opened = grant is not None and any(one.case_id == case_id for one in grant.openings)
+        running = _running(conn, caller, grant_id, case_id, now) if opened else None
     about = {"kind": "case", "id": case_id, "version": version} if version else {"kind": "case", "id": case_id}
     allowed = permit(desk, caller, "case.open", facts, [grant] if grant else (), about=about)
     if grant is None or facts is None:
@@ -108,18 +112,17 @@ def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, runnin
     case_id, version = str(allowed.object_id), int(allowed.version or 0)
     pair = (case_id, version)
     begun = _Opening(desk, caller, grant, allowed, running)
-    intent, until, uses_left = _answered(desk, caller, begun, desk.uow.run(caller.fonds, begun.intend))
+    intent, until, uses_left = _answered(desk.uow.run(caller.fonds, begun.intend))
     reach("opening.intended")
     with desk.db.read() as conn:
-        head = store.head(conn, caller.fonds, case_id)
-        stored = store.versions_of(conn, caller.fonds, [pair])[pair]
+        found = store.version_and_head(conn, caller.fonds, case_id, version)
         documents = opening.masks(conn, desk.keys, allowed, [pair])
         opened = opening.fields(conn, desk.keys, allowed, case_id, version)
     reach("opening.opened")
-    outcome = _answered(desk, caller, begun, desk.uow.run(caller.fonds, begun.conclude))
+    outcome = _answered(desk.uow.run(caller.fonds, begun.conclude))
     reach("opening.recorded")
     return ClearView(
-        view=compose(desk, allowed, head, stored, documents[pair], opened, outcome.index),
+        view=compose(desk, allowed, found, documents[pair], opened, outcome.index),
         opening_id=begun.opening_id,
         grant_id=grant.grant_id,
         ends_at=iso(until),
@@ -131,16 +134,17 @@ def _read(desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, runnin
     )
 
 
-def _answered(desk: Desk, caller: Caller, begun: _Opening, answer: T | Refusal) -> T:
-    if isinstance(answer, Refusal):
-        record_refusal(desk, caller, "case.open", answer, about=begun.about)
-        raise refusal_error(answer)
+def _answered(answer: T | ArchiveError) -> T:
+    """What a transaction around an opening came to; where that is a refusal, its entry is durable before it is raised."""
+    if isinstance(answer, ArchiveError):
+        raise answer
     return answer
 
 
 class _Opening:
     """The two transactions around an opening. Each judges anew under the locks of the case and the grant: a wall, a return, a revocation,
-    a post or session lost meanwhile holds in the first before anything is opened, and in the second before anything leaves.
+    a post or session lost meanwhile holds in the first before anything is opened, and in the second before anything leaves. A refusal is
+    not raised inside, which would take its entry back with the rest, but returned.
     """
 
     def __init__(self, desk: Desk, caller: Caller, grant: GrantFacts, allowed: Permit, running: str | None) -> None:
@@ -152,22 +156,24 @@ class _Opening:
         self.opening_id = running or new_id()
         self.about = {"kind": "case", "id": allowed.object_id, "version": allowed.version}
 
-    def intend(self, unit: Unit) -> tuple[Ticket, datetime, int] | Refusal:
+    def intend(self, unit: Unit) -> tuple[Ticket, datetime, int] | ArchiveError:
         """The ticket of the intent, when the session ends, and how many uses are left; all of it or none."""
         now = self.desk.clock.now()
         _clock_is_right(unit, now)
         refusal, current = self._judged(unit, now)
         if refusal is not None:
-            return refusal
+            return self._refused(unit, refusal)
         session = grant_state.running(current, str(self.allowed.object_id), int(self.allowed.version or 0), now)
         if self.running is not None and session is not None:
             ticket = unit.add(self._event("access.intent", now, "permit"))
             return ticket, session.ends_at, current.granted.max_uses - current.uses
         if self.running is not None or not take_use(unit.conn, unit.fonds, self.grant.grant_id, now):
-            raise GrantSpent
+            unit.add(refusal_event(self.desk, self.caller, "case.open", Refusal("grant-required", cause="spent"), about=self.about))
+            return GrantSpent()
         reach("opening.counted")
         ticket = unit.add(self._event("access.intent", now, "permit"))
-        ends = min(now + SESSION, current.granted.expires_at)
+        length = self.desk.rulebook(unit.fonds).limits.length("opening_length")
+        ends = min(now + length, current.granted.expires_at)
         unit.conn.execute(
             insert(openings),
             {
@@ -185,18 +191,24 @@ class _Opening:
         )
         return ticket, ends, current.granted.max_uses - current.uses - 1
 
-    def conclude(self, unit: Unit) -> Ticket | Refusal:
+    def conclude(self, unit: Unit) -> Ticket | ArchiveError:
         """The ticket of the outcome; where the permit no longer holds, the outcome says that nothing left."""
         now = self.desk.clock.now()
         refusal, _ = self._judged(unit, now)
         ticket = unit.add(self._event("access.outcome", now, "permit" if refusal is None else "refuse"))
-        return ticket if refusal is None else refusal
+        return ticket if refusal is None else self._refused(unit, refusal)
+
+    def _refused(self, unit: Unit, refusal: Refusal) -> ArchiveError:
+        unit.add(refusal_event(self.desk, self.caller, "case.open", refusal, about=self.about))
+        return refusal_error(refusal)
 
     def _judged(self, unit: Unit, now: datetime) -> tuple[Refusal | None, GrantFacts]:
         case_id, version = str(self.allowed.object_id), self.allowed.version
-        store.head(unit.conn, unit.fonds, case_id, lock=True)
+        heads = locked_heads(unit.conn, unit.fonds, case_id)
         current = grant_facts(unit.conn, unit.fonds, [self.grant.grant_id], lock=True)[self.grant.grant_id]
-        facts = case_facts(unit.conn, self.desk.keys, unit.fonds, {case_id: version}).get(case_id)
+        facts = facts_of_heads(unit.conn, self.desk.keys, unit.fonds, {case_id: version}, heads, Whom.of(self.caller.principal)).get(
+            case_id
+        )
         if not stands(unit.conn, self.caller.principal, now):
             return Refusal("not-permitted", cause="no-longer-standing"), current
         answer = judge(self.desk, self.caller, "case.open", facts, [current])
@@ -222,33 +234,37 @@ class _Opening:
 
 def _clock_is_right(unit: Unit, now: datetime) -> None:
     """A clock set back would revive what has expired: nothing is opened at a time the log has left behind."""
-    # Of the last entries, not the last alone: one look at the false time must not make the false time the newest.
-    last = (
-        select(log_entries.c.time_ms)
-        .where(log_entries.c.fonds == unit.fonds)
-        .order_by(log_entries.c.idx.desc())
-        .limit(CLOCK_MEMORY)
-        .subquery()
-    )
-    newest = unit.conn.execute(select(func.max(last.c.time_ms))).scalar_one_or_none()
+    newest = unit.conn.execute(_NEWEST, {"of": unit.fonds}).scalar_one_or_none()
     if newest is not None and to_ms(now) < newest - CLOCK_LEEWAY_MS:
         raise ClockBehind
 
 
 def _running(conn: Connection, caller: Caller, grant_id: str, case_id: str, now: datetime) -> str | None:
-    query = (
-        select(openings.c.opening_id)
-        .where(
-            openings.c.fonds == caller.fonds,
-            openings.c.grant_id == grant_id,
-            openings.c.case_id == case_id,
-            openings.c.person_id == caller.principal.person_id,
-            openings.c.ends_ms > to_ms(now),
-        )
-        .order_by(openings.c.ends_ms.desc())
-        .limit(1)
+    mine = {"of": caller.fonds, "grant": grant_id, "case": case_id, "person": caller.principal.person_id, "at": to_ms(now)}
+    return conn.execute(_LAST_RUNNING, mine).scalar_one_or_none()
+
+
+# Of the last entries, not the last alone: one look at the false time must not make the false time the newest.
+_LAST = (
+    select(log_entries.c.time_ms)
+    .where(log_entries.c.fonds == bindparam("of"))
+    .order_by(log_entries.c.idx.desc())
+    .limit(CLOCK_MEMORY)
+    .subquery()
+)
+_NEWEST = select(func.max(_LAST.c.time_ms))
+_LAST_RUNNING = (
+    select(openings.c.opening_id)
+    .where(
+        openings.c.fonds == bindparam("of"),
+        openings.c.grant_id == bindparam("grant"),
+        openings.c.case_id == bindparam("case"),
+        openings.c.person_id == bindparam("person"),
+        openings.c.ends_ms > bindparam("at"),
     )
-    return conn.execute(query).scalar_one_or_none()
+    .order_by(openings.c.ends_ms.desc())
+    .limit(1)
+)
 
 
 def _granted_version(grant: GrantFacts | None, case_id: str) -> int | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from archive.facts import case_facts
 from archive.requests.tables import access_requests, grant_cases, grants, openings, request_cases, request_decisions
+from archive.walls import Whom
+from foundation.among import among
 from foundation.canonical import canonical
 from foundation.clock import from_ms, to_ms
-from policies.facts import Asked, CaseFacts, Decision, GrantFacts, Opening, RequestFacts, RequestState, Target
+from policies.facts import Asked, CaseFacts, Decision, GrantFacts, Opening, RequestFacts, RequestState, Status, Target
 from policies.level import level_of
 from vault.keyring import KeyRing
 
@@ -52,23 +55,38 @@ def asked_of(text: str) -> Asked:
     )
 
 
-def insert_request(conn: Connection, fonds: str, row: dict[str, Any], asked: Asked) -> None:
-    """Store a filed request and the cases it names; `row` has every column but `fonds`, `asked` and `current`."""
+def insert_request(conn: Connection, fonds: str, row: dict[str, Any], asked: Asked, related: Mapping[str, str | None]) -> None:
+    """Store a filed request and the cases it names; `row` has every column but `fonds`, `asked` and `current`.
+
+    `related`: case id -> the applicant's relation to it.
+    """
     text = asked_text(asked)
     conn.execute(insert(access_requests), {**row, "fonds": fonds, "asked": text, "current": text})
     conn.execute(
         insert(request_cases),
         [
-            {"fonds": fonds, "request_id": row["request_id"], "case_id": case_id, "case_version": version}
+            {"fonds": fonds, "request_id": row["request_id"], "case_id": case_id, "case_version": version, "relation": related[case_id]}
             for case_id, version in sorted(asked.cases)
         ],
     )
 
 
+def relations_of(conn: Connection, fonds: str, request_id: str) -> dict[str, str]:
+    """How the applicant stood to each case of the form when filing it; a form older than this was kept says nothing."""
+    rows = conn.execute(
+        select(request_cases.c.case_id, request_cases.c.relation).where(
+            request_cases.c.fonds == fonds, request_cases.c.request_id == request_id, request_cases.c.relation.is_not(None)
+        )
+    )
+    return {row.case_id: row.relation for row in rows}
+
+
 def request_facts(
-    conn: Connection, keys: KeyRing, fonds: str, request_ids: Collection[str], *, lock: bool = False
+    conn: Connection, keys: KeyRing, fonds: str, request_ids: Collection[str], whom: Whom, *, lock: bool = False
 ) -> dict[str, RequestFacts]:
-    """The facts of some requests, each with those of its cases as they are now. `lock`: hold the rows until the transaction ends."""
+    """The facts of some requests, each with those of its cases as they are now, for judging `whom`. `lock`: hold the rows until the
+    transaction ends.
+    """
     if not request_ids:
         return {}
     query = select(access_requests).where(access_requests.c.fonds == fonds, access_requests.c.request_id.in_(sorted(request_ids)))
@@ -82,7 +100,7 @@ def request_facts(
         decided.setdefault(row.request_id, []).append(_decision(row))
     asked = {row.request_id: asked_of(row.asked) for row in rows}
     wanted = {(case_id, version) for form in asked.values() for case_id, version in form.cases}
-    facts = _facts_of_versions(conn, keys, fonds, wanted)
+    facts = _facts_of_versions(conn, keys, fonds, wanted, whom)
     return {row.request_id: _request(row, asked[row.request_id], decided.get(row.request_id, []), facts) for row in rows}
 
 
@@ -90,18 +108,19 @@ def grant_facts(conn: Connection, fonds: str, grant_ids: Collection[str], *, loc
     """The facts of some grants with the openings still worth knowing (all of them: a grant has few)."""
     if not grant_ids:
         return {}
-    query = select(grants).where(grants.c.fonds == fonds, grants.c.grant_id.in_(sorted(grant_ids))).order_by(grants.c.grant_id)
-    rows = conn.execute(query.with_for_update() if lock else query).all()
+    wanted = {"of": fonds, "ids": sorted(grant_ids)}
+    rows = conn.execute(_GRANTS_LOCKED if lock else _GRANTS, wanted).all()
     opened: dict[str, list[Opening]] = {}
-    for row in conn.execute(select(openings).where(openings.c.fonds == fonds, openings.c.grant_id.in_(sorted(grant_ids)))):
+    # Asked when the grants are locked, and not with them: what another process opened while this one waited is among them.
+    for row in conn.execute(_OPENINGS, wanted):
         opened.setdefault(row.grant_id, []).append(Opening(row.case_id, row.case_version, from_ms(row.ends_ms)))
     approvers = _approvers(conn, fonds, [row.request_id for row in rows])
     return {row.grant_id: _grant(row, opened.get(row.grant_id, ()), approvers.get(row.request_id, ())) for row in rows}
 
 
-def cases_of_grant(conn: Connection, keys: KeyRing, grant: GrantFacts) -> tuple[CaseFacts, ...]:
-    """The facts of the case versions a grant names."""
-    facts = _facts_of_versions(conn, keys, grant.fonds, grant.granted.cases)
+def cases_of_grant(conn: Connection, keys: KeyRing, grant: GrantFacts, whom: Whom) -> tuple[CaseFacts, ...]:
+    """The facts of the case versions a grant names, for judging `whom`."""
+    facts = _facts_of_versions(conn, keys, grant.fonds, grant.granted.cases, whom)
     return tuple(facts[pair] for pair in sorted(grant.granted.cases) if pair in facts)
 
 
@@ -142,6 +161,33 @@ def insert_decision(conn: Connection, fonds: str, request_id: str, decision: Dec
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """Where a request stood when one decision had been taken."""
+
+    status: Status
+    stage: int
+    grant_id: str | None
+
+
+def stood_after(conn: Connection, fonds: str, request_id: str, entry_id: str) -> Stood:
+    """Where the request stood after the decision which this entry records, told from the decisions that came after it."""
+    taken = conn.execute(
+        select(request_decisions.c.entry_id, request_decisions.c.verdict, request_decisions.c.stage)
+        .where(request_decisions.c.fonds == fonds, request_decisions.c.request_id == request_id)
+        .order_by(request_decisions.c.request_version)
+    ).all()
+    place = [row.entry_id for row in taken].index(entry_id)
+    if taken[place].verdict == "refuse":
+        return Stood("refused", taken[place].stage, None)
+    if place + 1 < len(taken):
+        return Stood("pending", taken[place + 1].stage, None)
+    made = select(grants.c.grant_id).where(grants.c.fonds == fonds, grants.c.request_id == request_id)
+    grant_id = conn.execute(made).scalar_one_or_none()
+    now_at = select(access_requests.c.stage).where(access_requests.c.fonds == fonds, access_requests.c.request_id == request_id)
+    return Stood("approved" if grant_id is not None else "pending", conn.execute(now_at).scalar_one(), grant_id)
+
+
 def insert_grant(conn: Connection, grant: GrantFacts, entry_id: str) -> None:
     """Store a grant and the cases it names; a second grant of the same request is an IntegrityError."""
     granted = grant.granted
@@ -176,21 +222,7 @@ def insert_grant(conn: Connection, grant: GrantFacts, entry_id: str) -> None:
 
 def take_use(conn: Connection, fonds: str, grant_id: str, now: datetime) -> bool:
     """Count one use, if the grant still is one and has one left: the only statement that spends, so it cannot be overspent."""
-    now_ms = to_ms(now)
-    taken = conn.execute(
-        update(grants)
-        .where(
-            grants.c.fonds == fonds,
-            grants.c.grant_id == grant_id,
-            grants.c.uses < grants.c.max_uses,
-            grants.c.not_before_ms <= now_ms,
-            grants.c.expires_ms > now_ms,
-            grants.c.returned_ms.is_(None),
-            grants.c.revoked_ms.is_(None),
-        )
-        .values(uses=grants.c.uses + 1)
-    )
-    return taken.rowcount == 1
+    return conn.execute(_TAKE_USE, {"of": fonds, "id": grant_id, "at": to_ms(now)}).rowcount == 1
 
 
 def end_grant(conn: Connection, fonds: str, grant_id: str, how: str, now: datetime) -> bool:
@@ -204,7 +236,9 @@ def end_grant(conn: Connection, fonds: str, grant_id: str, how: str, now: dateti
     return ended.rowcount == 1
 
 
-def _facts_of_versions(conn: Connection, keys: KeyRing, fonds: str, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], CaseFacts]:
+def _facts_of_versions(
+    conn: Connection, keys: KeyRing, fonds: str, wanted: Iterable[tuple[str, int]], whom: Whom
+) -> dict[tuple[str, int], CaseFacts]:
     # A form names one version of a case; forms together may name several, so each version is asked for in its own round.
     rounds: list[dict[str, int | None]] = []
     for case_id, version in sorted(wanted):
@@ -216,17 +250,14 @@ def _facts_of_versions(conn: Connection, keys: KeyRing, fonds: str, wanted: Iter
             rounds.append({case_id: version})
     found = {}
     for one in rounds:
-        for case_id, facts in case_facts(conn, keys, fonds, one).items():
+        for case_id, facts in case_facts(conn, keys, fonds, one, whom).items():
             found[case_id, facts.version] = facts
     return found
 
 
 def _approvers(conn: Connection, fonds: str, request_ids: Sequence[str]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    query = select(request_decisions.c.request_id, request_decisions.c.approver_person).where(
-        request_decisions.c.fonds == fonds, request_decisions.c.request_id.in_(request_ids), request_decisions.c.verdict == "approve"
-    )
-    for row in conn.execute(query):
+    for row in conn.execute(_APPROVERS, {"of": fonds, "ids": request_ids}):
         found.setdefault(row.request_id, set()).add(row.approver_person)
     return found
 
@@ -282,3 +313,29 @@ def _grant(row: Row[Any], opened: Iterable[Opening], approvers: Iterable[str]) -
         policy_version=row.policy_version,
         openings=tuple(opened),
     )
+
+
+# What an opening asks for three times over: built once, for putting a statement together costs SQLAlchemy more than running it.
+_GRANTS = select(grants).where(grants.c.fonds == bindparam("of"), among(grants.c.grant_id, "ids")).order_by(grants.c.grant_id)
+_GRANTS_LOCKED = _GRANTS.with_for_update()
+_OPENINGS = select(openings.c.grant_id, openings.c.case_id, openings.c.case_version, openings.c.ends_ms).where(
+    openings.c.fonds == bindparam("of"), among(openings.c.grant_id, "ids")
+)
+_APPROVERS = select(request_decisions.c.request_id, request_decisions.c.approver_person).where(
+    request_decisions.c.fonds == bindparam("of"),
+    among(request_decisions.c.request_id, "ids"),
+    request_decisions.c.verdict == "approve",
+)
+_TAKE_USE = (
+    update(grants)
+    .where(
+        grants.c.fonds == bindparam("of"),
+        grants.c.grant_id == bindparam("id"),
+        grants.c.uses < grants.c.max_uses,
+        grants.c.not_before_ms <= bindparam("at"),
+        grants.c.expires_ms > bindparam("at"),
+        grants.c.returned_ms.is_(None),
+        grants.c.revoked_ms.is_(None),
+    )
+    .values(uses=grants.c.uses + 1)
+)

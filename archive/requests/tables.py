@@ -15,11 +15,8 @@ access_requests = Table(
     Column("status", String(20), nullable=False),  # policies.facts.Status
     Column("stage", Integer, nullable=False),
     Column("applicant_person", ID, nullable=False),
-    Column("applicant_account", ID, nullable=False),
-    Column("applicant_post", ID, nullable=False),
     Column("applicant_role", String(40), nullable=False),
     Column("applicant_units", Text, nullable=False),  # canonical JSON: all codes on the paths of the posts filed from
-    Column("relation", String(40), nullable=False),
     Column("purpose", String(60), nullable=False),
     Column("usage", String(40), nullable=False),
     Column("asked", Text, nullable=False),  # canonical JSON of policies.facts.Asked as filed
@@ -48,6 +45,7 @@ request_cases = Table(
     Column("request_id", ID, primary_key=True),
     Column("case_id", ID, primary_key=True),
     Column("case_version", Integer, nullable=False),
+    Column("relation", String(20), nullable=True),  # the applicant's nearest to this case when filing; null on forms older than this column
     _request_key("request_cases"),
 )
 

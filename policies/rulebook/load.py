@@ -16,7 +16,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
-from policies import calendar, chain, classes, divisions, invariants, matrix, purposes, retention, roles, surnames
+from policies import calendar, chain, classes, divisions, invariants, limits, matrix, purposes, retention, roles, surnames
 from policies.calendar import Calendar
 from policies.catalogue import Catalogue
 from policies.chain import Chains
@@ -25,6 +25,7 @@ from policies.codes import CodeLists
 from policies.divisions import Divisions
 from policies.errors import RulebookRefused
 from policies.invariants import Invariants
+from policies.limits import Limits
 from policies.matrix import Matrix
 from policies.purposes import Purposes
 from policies.retention import Retention
@@ -55,6 +56,7 @@ class Rulebook:
     chains: Chains
     purposes: Purposes
     calendar: Calendar
+    limits: Limits
 
 
 @lru_cache(maxsize=1)
@@ -88,7 +90,6 @@ def compile(base: Sources, overlay: Sources) -> Rulebook:  # noqa: A001  the act
     catalogue = field_files.read(sources, code_lists)
     partition = classes.load(sources)
     classes.check(partition, catalogue)
-    _check_classes(partition, catalogue)
     return Rulebook(
         version=version_of(base, overlay),
         catalogue=catalogue,
@@ -103,6 +104,7 @@ def compile(base: Sources, overlay: Sources) -> Rulebook:  # noqa: A001  the act
         chains=chain.load(sources),
         purposes=purposes.load(sources),
         calendar=calendar.load(sources),
+        limits=limits.load(sources),
     )
 
 
@@ -118,11 +120,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(member) for member in value]
     return value.isoformat() if isinstance(value, date | datetime) else value
-
-
-def _check_classes(partition: Classes, catalogue: Catalogue) -> None:
-    """A field's class is written once to the matrix's knowledge: an unknown one, or two that differ, would hide or show it by accident."""
-    for field in catalogue:
-        known = partition.class_of(field.path, field.field_class)
-        if known is None or known != field.field_class:
-            raise RulebookRefused(file="fields", where=field.path, rule="class is unknown, or differs from classes.toml")

@@ -116,7 +116,7 @@ def receipt_of(reply: Reply, number: CaseNumber) -> Receipt:
 def version_receipt_of(reply: Reply, case_id: str, base_version: int) -> Receipt:
     """The receipt of a supplement or correction. ArchiveProblem; AnswerRefused where it is for another version."""
     receipt = Receipt.parse(_json(_expect(reply, {200, 201}, "application/json")))
-    if (receipt.case_id, receipt.version) != (case_id, base_version + 1):
+    if (receipt.case_id, receipt.version) != (case_id, base_version + 1) or (receipt.status == "created") is not (reply.status == 201):
         raise AnswerRefused("receipt-of-another-case")
     return receipt
 

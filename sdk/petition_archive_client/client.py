@@ -73,7 +73,7 @@ class ArchiveClient:
     def supplement(self, case_id: str, *, base_version: int, supplement: Case, reason: str, idempotency_key: str | None = None) -> Receipt:
         """Add later items (补充归档), as groups such as `reviews` or `feedback` with the new items. Makes version `base_version` + 1.
 
-        As `deposit`; also OutcomeUnknown, where the answer was lost.
+        As `deposit`, under one key; also OutcomeUnknown where no attempt was answered: its `idempotency_key` settles what became of it.
         """
         return self._run(acts.supplement(self._terms, case_id, base_version, supplement, reason, idempotency_key))
 

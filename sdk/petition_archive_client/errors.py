@@ -54,14 +54,22 @@ class ConnectionFailed(ArchiveClientError):
 
 
 class OutcomeUnknown(ArchiveClientError):
-    """The answer to a supplement or correction was lost. Repeating it blindly could answer a conflict with itself."""
+    """No answer to a supplement or correction after every attempt, and one of them may have taken effect.
+
+    `idempotency_key`: the key they were sent under. Submitted again with it, unchanged, the archive answers what became of them.
+    """
 
     code = "outcome-unknown"
-    zh = "补充或更正的答复丢失，可能已生效。请以相同的版本号再次提交：若答复版本已变，说明上次已经生效。"
+    zh = "多次尝试后仍未收到补充或更正的答复，可能已生效。请以本错误的 idempotency_key 原样再次提交：已生效则得到当时的回执，不会重复办理。"
     en = (
-        "The answer to a supplement or correction was lost; it may have taken effect. Submit it again from the same version: the answer"
-        " that the version has changed means that it did."
+        "No answer to the supplement or correction after every attempt; it may have taken effect. Submit it again unchanged with this"
+        " error's idempotency_key: if it did, its receipt is answered and nothing is done twice."
     )
+
+    def __init__(self, idempotency_key: str) -> None:
+        """Keep the key; no text of the error shows it."""
+        super().__init__()
+        self.idempotency_key = idempotency_key
 
 
 class AnswerRefused(ArchiveClientError):

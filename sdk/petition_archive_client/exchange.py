@@ -74,6 +74,7 @@ def exchange(terms: Terms, make: Callable[[], Request], *, holding: str | None =
     `make` makes the request anew for each attempt. `holding`: a problem code for which the archive wants to be asked again (409).
     """
     failed, renewed, waited = 0, False, 0.0
+    lost = False  # an attempt may have taken effect without an answer
     token: str | None = None
     while True:
         request = make()
@@ -83,22 +84,24 @@ def exchange(terms: Terms, make: Callable[[], Request], *, holding: str | None =
         wait: float | None
         if isinstance(outcome, Failure):
             failed += 1
-            wait = _wait_after_failure(terms, request, outcome, failed)
+            lost = lost or outcome.kind == "lost"
+            wait = None if outcome.kind == "tls" else terms.retries.wait(failed)
         elif outcome.status == 401 and token is not None and not renewed:
             # Revoked or ended on the way: one new token, then the refusal stands.
             token, renewed = (yield NeedToken(token)), True
             continue
         elif outcome.status in AGAIN:
             failed += 1
+            lost = lost or outcome.status in _MAYBE_DONE
             wait = terms.retries.wait(failed, outcome.retry_after)
-            if outcome.status in _MAYBE_DONE and not request.repeatable:
-                raise OutcomeUnknown(f"http-{outcome.status}")
         elif holding and outcome.status == 409 and waited < terms.retries.patience and problem_of(outcome).code == holding:
             wait = min(outcome.retry_after or 1.0, terms.retries.patience)
             waited += max(wait, 0.05)
         else:
             return outcome
         if wait is None:
+            if lost and request.key_settles:
+                raise OutcomeUnknown(request.idempotency_key)
             return _last(outcome)
         yield Pause(wait)
 
@@ -134,17 +137,9 @@ def _attempt(terms: Terms, request: Request, token: str | None) -> Steps[Reply |
     return (yield from collected(terms, checked_head(head), MOST_ANSWER_BYTES))
 
 
-def _wait_after_failure(terms: Terms, request: Request, failure: Failure, failed: int) -> float | None:
-    if failure.kind == "tls":
-        raise ConnectionFailed("certificate-not-trusted")
-    if failure.kind == "lost" and not request.repeatable:
-        raise OutcomeUnknown("answer-lost")
-    return terms.retries.wait(failed)
-
-
 def _last(outcome: Reply | Failure) -> Reply:
     if isinstance(outcome, Failure):
-        raise ConnectionFailed(outcome.kind)
+        raise ConnectionFailed("certificate-not-trusted" if outcome.kind == "tls" else outcome.kind)
     return outcome
 
 

@@ -36,13 +36,18 @@ class LogKey:
 
     @classmethod
     def parse(cls, vkey: str) -> Self:
-        """Read a verifier key; ValueError, since the caller gave it."""
+        """Read a verifier key; ValueError, since the caller gave it: its form, or a key id that is not that of this name and key."""
         name, _, rest = vkey.strip().partition("+")
         hex_id, _, encoded = rest.partition("+")
         material = _base64(encoded) or b""
         made = hashlib.sha256(name.encode("utf-8", "replace") + b"\n" + material).digest()[:4]
-        if not _is_name(name) or material[:1] != _ED25519 or len(material) != 33 or hex_id != made.hex():
+        if not _is_name(name) or material[:1] != _ED25519 or len(material) != 33 or not re.fullmatch("[0-9a-f]{8}", hex_id):
             raise ValueError("日志公钥须形如 name+1a2b3c4d+AbCd…= / a log's public key looks like name+1a2b3c4d+AbCd…=")
+        if hex_id != made.hex():
+            raise ValueError(
+                "日志公钥标识与名称不符，请核对是否抄错，或是另一日志的公钥"
+                " / the log key's id does not belong to its name: was it copied wrongly, or is it another log's?"
+            )
         return cls(name, made, material[1:])
 
 

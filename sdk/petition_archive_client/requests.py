@@ -22,7 +22,10 @@ _KEY = re.compile(r"[!-~]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `repeatable`: sent twice, it does once; `authorised`: it carries the access token."""
+    """One request; sent again as it is, it does nothing twice.
+
+    `key_settles`: only its own key tells what became of it when no answer came; `authorised`: it carries the access token.
+    """
 
     method: str
     path: str
@@ -30,7 +33,7 @@ class Request:
     body: bytes = field(default=b"", repr=False)
     content_type: str = ""
     idempotency_key: str = ""
-    repeatable: bool = True
+    key_settles: bool = False
     authorised: bool = True
 
     def headers(self, token: str | None) -> dict[str, str]:
@@ -64,15 +67,15 @@ def batch_request(lines: Sequence[bytes]) -> Request:
 
 
 def supplement_request(case_id: str, base_version: int, supplement: Case, reason: str, idempotency_key: str | None = None) -> Request:
-    """Add later items to a case (补充归档). Not repeatable: its own first attempt would stand in its way."""
+    """Add later items to a case (补充归档). Under another key, its own first attempt would stand in its way."""
     body = encoded({"base_version": base_version, "reason": reason, "supplement": supplement})
-    return _post(f"/v1/cases/{checked_id(case_id)}/supplements", body, idempotency_key, repeatable=False)
+    return _post(f"/v1/cases/{checked_id(case_id)}/supplements", body, idempotency_key, key_settles=True)
 
 
 def correction_request(case_id: str, base_version: int, case: Case, reason: str, idempotency_key: str | None = None) -> Request:
-    """Replace a case by its corrected form (更正). Not repeatable, as a supplement."""
+    """Replace a case by its corrected form (更正), under a key as a supplement."""
     body = encoded({"base_version": base_version, "reason": reason, "case": case})
-    return _post(f"/v1/cases/{checked_id(case_id)}/corrections", body, idempotency_key, repeatable=False)
+    return _post(f"/v1/cases/{checked_id(case_id)}/corrections", body, idempotency_key, key_settles=True)
 
 
 def receipt_request(entry_id: str) -> Request:
@@ -104,9 +107,9 @@ def checked_id(text: str) -> str:
     return text
 
 
-def _post(path: str, body: bytes, idempotency_key: str | None, *, repeatable: bool = True) -> Request:
+def _post(path: str, body: bytes, idempotency_key: str | None, *, key_settles: bool = False) -> Request:
     # A random key: one derived from the content would be a bare hash of it.
     key = str(uuid4()) if idempotency_key is None else idempotency_key
     if _KEY.fullmatch(key) is None:
         raise ValueError("Idempotency-Key 须为 1 至 128 个可见 ASCII 字符 / an Idempotency-Key is 1 to 128 visible ASCII characters")
-    return Request("POST", path, "application/json", body, "application/json", key, repeatable=repeatable)
+    return Request("POST", path, "application/json", body, "application/json", key, key_settles=key_settles)

@@ -10,25 +10,27 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from acts.desk import log_detail
+from acts.reasons import sealed
 from audit.errors import LogRefused
 from audit.events import Actor, Event
 from audit.export import export
 from audit.fsck import fsck
 from audit.restoring import Admission, admit_restored
 from audit.store import head_of
-from foundation.clock import from_ms, iso
+from foundation.clock import from_ms
 from foundation.errors import WrongDatabase
 from foundation.ids import new_id
+from service.cli.asking import Answers, SecretFile
 from service.cli.door import Door
 from service.cli.log_copy import copy_log
-from service.cli.terminal import CommandFailed, columns, installation, out, progress, say
+from service.cli.teaching import teach
+from service.cli.terminal import CommandFailed, columns, installation, moment, out, progress, say, sentences
 from service.house import House
 from service.wiring import open_archive
 from tlog.errors import TlogError
 from tlog.note import VerifierKey
+from tlog.tiles import read_regular
 from tlog.verify import verify_export
-from vault.details import seal_detail
 from vault.signer import LogSigner
 
 app = typer.Typer(
@@ -40,12 +42,20 @@ Fonds = Annotated[str, typer.Option("--fonds", help="全宗号 / code of the fon
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="导出目录 / the exported directory")]
 
 
-@app.command("export")
+@app.command(
+    "export",
+    epilog=teach(
+        "petition-archive audit export ./export --fonds QH01 --url http://127.0.0.1:8700 --login sj.admin",
+        zh="DIR 中的静态文件；日志里先记一条“已导出”",
+        en="static files in DIR; and, first, an entry of the log that it was exported",
+    ),
+)
 def export_log(
     directory: Directory,
     fonds: Fonds,
     url: Annotated[str, typer.Option(help="从运行中的服务导出 / export from a running service, e.g. http://127.0.0.1:8700")] = "",
     login: Annotated[str, typer.Option(help="与 --url 同用：安全审计员的登录名 / with --url: login of a security auditor")] = "",
+    secret_file: SecretFile = None,
 ) -> None:
     """把已签名的日志导出为静态文件；再次导出到同一目录只补新增部分。 Export the signed log as static files; again: only what is new.
 
@@ -55,8 +65,8 @@ def export_log(
     """
     if url:
         if not login:
-            raise CommandFailed("使用 --url 时请给出 --login。", "With --url, give --login.", status=2)
-        with Door.asked(url, fonds, login) as door, progress("导出", "exporting") as advance:
+            raise CommandFailed("使用 --url 时请给出 --login。", "With --url, give --login too.", status=2)
+        with Door.asked(url, fonds, login, Answers(secret_file)) as door, progress("导出", "exporting") as advance:
             size = copy_log(door.log_file, directory, advance)
     else:
         house = _opened_alone()
@@ -76,7 +86,15 @@ def export_log(
     )
 
 
-@app.command("verify")
+@app.command(
+    "verify",
+    epilog=teach(
+        "petition-archive audit verify ./export --key 'archive.example/QH01+1a2b3c4d+AbCd…=' --against ./last-checkpoint",
+        zh="什么也不写",
+        en="nothing",
+        status="0 通过 verified；1 未通过 not verified；2 用法错误 usage",
+    ),
+)
 def verify(
     directory: Directory,
     key: Annotated[str, typer.Option(metavar="VKEY", help="日志的验证公钥，取自导出目录以外的渠道 / the log's verifier key, not from DIR")],
@@ -93,32 +111,36 @@ def verify(
     Everything is recomputed from the entries and compared tile by tile. Without --against this proves that the key's holder signed this
     log and that it is whole; that history was not rewritten as a whole and signed again is proven only against a checkpoint kept from
     earlier. After each check keep DIR/checkpoint where the archive cannot reach it.
-
-    退出码 exit status: 0 通过 verified, 1 未通过 not verified, 2 用法错误 usage.
     """
     if not directory.is_dir():
-        raise CommandFailed(f"不是目录：{directory}", "DIR is not a directory.", status=2)
+        raise CommandFailed(f"{directory} 不是文件夹。", f"{directory} is no folder.", status=2)
     try:
         verifier = VerifierKey.parse(key)
     except TlogError as wrong:
-        raise CommandFailed(f"--key 不是验证公钥：{wrong}", "--key is no verifier key.", status=2) from None
+        raise CommandFailed(
+            "--key 所给的不是验证公钥（形如 名称+1a2b3c4d+AbCd…=），请核对是否完整复制。",
+            f"--key is no verifier key (name+1a2b3c4d+AbCd…=); check that it was copied whole: {sentences(wrong)[1]}.",
+            status=2,
+        ) from None
     try:
-        old = None if against is None else against.read_bytes()
+        old = None if against is None else read_regular(against)
     except OSError:
-        raise CommandFailed(f"读不到 --against 文件：{against}", "The file of --against cannot be read.", status=2) from None
+        raise CommandFailed(
+            f"无法读取 --against 所指的文件 {against}。", f"The file {against} of --against cannot be read.", status=2
+        ) from None
     try:
         with progress("校验", "checking") as advance:
             report = verify_export(directory, verifier, against=old, progress=advance, processes=processes)
     except TlogError as broken:
-        say(f"校验未通过 [{broken.code}]", "NOT verified")
-        say(str(broken))
+        zh, en = sentences(broken)
+        say(f"校验未通过：{zh}。", f"NOT verified: {en}. ({broken.code})")
         raise typer.Exit(1) from None
     out.print(escape(str(report)), end="")
 
 
-@app.command("status")
+@app.command("status", epilog=teach("petition-archive audit status", zh="什么也不写", en="nothing"))
 def status() -> None:
-    """各全宗日志的公钥、条数和最近一次签名。 Key, size and last signature of every log. 可在服务运行时使用。 May run beside the service."""
+    """各全宗日志的公钥、条数和最近一次签名，可在服务运行时使用。 Key, size and last signature of every log; may run beside the service."""
     house = open_archive(installation(), purpose="examine")
     try:
         rows, keys = [], []
@@ -128,7 +150,7 @@ def status() -> None:
                 house.publishing.check(lag.fonds)
             except LogRefused as found:
                 refused = found
-            when = "-" if lag.signed_ms is None else iso(from_ms(lag.signed_ms))
+            when = "-" if lag.signed_ms is None else moment(from_ms(lag.signed_ms))
             rows.append((lag.fonds, str(lag.size), str(lag.signed), when, "一致 in order" if refused is None else refused.code))
             keys.append(_vkey(house, lag.fonds))
         columns(("全宗 fonds", "条目 entries", "已签名 signed", "签名时间 signed at", "状态 state"), rows)
@@ -139,9 +161,20 @@ def status() -> None:
         house.close()
 
 
-@app.command("fsck")
+@app.command(
+    "fsck",
+    epilog=teach(
+        "petition-archive audit fsck --fonds QH01",
+        zh="什么也不写",
+        en="nothing",
+        status="0 全部相符 all agrees；1 有不符 something is wrong；2 用法或设置有误 wrong usage or settings",
+    ),
+)
 def check_stored(fonds: Annotated[str, typer.Option("--fonds", help="全宗号；不写则全部 / code of the fonds; default: all")] = "") -> None:
-    """逐条重算数据库里的日志，指出第一处不对的地方。 Recompute the stored log and name the first thing wrong. 可在服务运行时使用。"""
+    """逐条重算数据库里的日志，指出第一处不对的地方，可在服务运行时使用。 Recompute the stored log and name the first thing wrong.
+
+    条目按日志序号指明，序号从 0 起。 Entries are named by their index, which counts from 0. May run beside the service.
+    """
     house = open_archive(installation(), purpose="examine")
     try:
         for one in [fonds] if fonds else [lag.fonds for lag in house.publishing.lags()]:
@@ -155,7 +188,14 @@ def check_stored(fonds: Annotated[str, typer.Option("--fonds", help="全宗号�
         house.close()
 
 
-@app.command("admit-restored")
+@app.command(
+    "admit-restored",
+    epilog=teach(
+        "petition-archive audit admit-restored --fonds QH01 --reason 磁盘损坏，从昨日备份恢复",
+        zh="日志的新起点和锚点；旧锚点另存为 .superseded-N，不删除",
+        en="the new beginning of the log and its anchor; the old anchor is kept as .superseded-N",
+    ),
+)
 def admit(
     fonds: Fonds,
     reason: Annotated[str, typer.Option(prompt="为何恢复 reason", help="恢复的原因，密封保存 / why it was restored; kept sealed")],
@@ -170,14 +210,12 @@ def admit(
     house = open_archive(installation(), purpose="examine")
     try:
         house.desk.db.own()
-        detail = seal_detail(house.desk.keys.detail_key(fonds), fonds, "reason", reason)
-        ticket = admit_restored(
-            house.publishing, house.desk.uow, fonds, Admission(Actor(), request_id=new_id(), details=(log_detail("reason", detail),))
-        )
+        detail = sealed(house.desk, fonds, reason)
+        ticket = admit_restored(house.publishing, house.desk.uow, fonds, Admission(Actor(), request_id=new_id(), details=(detail,)))
         house.publishing.publish(fonds)
         say(
-            f"已准入全宗 {fonds}，记为第 {ticket.index} 条。新的验证公钥：\n  {_vkey(house, fonds)}",
-            "Admitted and on record. Hand the new verifier key to whoever checks the log.",
+            f"已准入全宗 {fonds}，记为日志序号 {ticket.index}。新的验证公钥：\n  {_vkey(house, fonds)}",
+            f"Admitted, on record at index {ticket.index}. Hand the new verifier key to whoever checks the log.",
         )
     finally:
         house.close()
@@ -188,8 +226,8 @@ def _opened_alone() -> House:
         return open_archive(installation(), purpose="act")
     except WrongDatabase as busy:
         raise CommandFailed(
-            f"{busy.text_zh}。服务运行时请加 --url 和 --login，由服务导出。",
-            f"{busy.text_en}. While it is served, give --url and --login, and the service exports.",
+            f"{busy.text_zh}服务运行时请加 --url 和 --login，由服务导出。",
+            f"{busy.text_en} While it is served, give --url and --login, and the service exports.",
         ) from None
 
 

@@ -12,8 +12,10 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.markup import escape
 
+from foundation.database import Database
+from office.administrators import ADMINISTRATORS
 from office.clients import register_client
-from office.founding import ADMINISTRATORS, found_office
+from office.founding import found_office
 from petition_archive_client.assertion import ClientKey
 from petition_archive_client.client import ArchiveClient
 from service import logs
@@ -21,7 +23,7 @@ from service.cli.demo_office import OFFICES, DemoOffice
 from service.cli.founding import found
 from service.cli.serving import Running, announce, listen
 from service.cli.staffing import furnish, settle
-from service.cli.terminal import CommandFailed, columns, out, program, progress, say
+from service.cli.terminal import CommandFailed, columns, grouped, out, program, progress, say
 from service.generator.cases import generate
 from service.house import House
 from service.wiring import Settings, open_archive
@@ -45,10 +47,10 @@ def demo(
 ) -> None:
     """演示库：三个全宗、机构和人员、500 件虚构案卷，在 127.0.0.1:8700 提供服务。 A demonstration archive, made from nothing and served.
 
-    所有口令每次随机产生，只显示一次。再次运行沿用 ./var；--fresh 重新建立。密钥环与数据库同放在 ./var，仅供演示。
+    所有口令每次随机产生，只显示一次。再次运行沿用 ./var，不重新归档；--fresh 删掉后重新建立。密钥环与数据库同放在 ./var，仅供演示。
 
-    Secrets are random and shown once. A second run goes on with ./var; --fresh makes it anew. The key ring lies beside the database
-    here, which is for demonstrations only.
+    Secrets are random and shown once. A second run goes on with ./var as it is; --fresh deletes it and makes a new one. The key ring lies
+    beside the database here, which is for demonstrations only.
     """
     logs.configure("error")
     signal.signal(signal.SIGTERM, _ended)
@@ -60,7 +62,15 @@ def demo(
         if mark is None:
             _make(settings, home, cases, seed, url, listening, once=once)
             return
-        say(f"沿用上次建立的演示库 {home}（--fresh 重新建立）。口令当时已显示过，不再显示。", f"Going on with the demonstration in {home}.")
+        say(
+            f"沿用上次建立的演示库 {home}：{mark.get('cases', '')} 件案卷和下列人员都在，未重新归档，也未改动任何内容。",
+            f"Going on with the demonstration in {home}: its {mark.get('cases', '')} cases and the people below are there; nothing was"
+            " deposited again and nothing changed.",
+        )
+        say(
+            f"口令只在建立时显示过一次。要删掉它从头再来：{program()} demo --home {home} --fresh",
+            f"Secrets were shown once, when it was made. To delete it and begin afresh: {program()} demo --home {home} --fresh",
+        )
         _people([tuple(map(str, row)) for row in mark["people"]], [])
         running = Running(open_archive(settings), listening)
         _serve(running, url, home, once=once)
@@ -70,13 +80,14 @@ def _prepare(home: Path, *, fresh: bool) -> None:
     marked = (home / _MARK).is_file()
     if home.exists() and any(home.iterdir()) and not marked:
         raise CommandFailed(
-            f"{home} 不是演示库，不会改动它；请用 --home 指定别的目录。",
-            "That folder is no demonstration; it is left alone. Give --home.",
+            f"{home} 不是演示库，未作任何改动；请用 --home 指定别的文件夹。",
+            f"{home} is no demonstration and was left alone; give another folder with --home.",
             status=2,
         )
     if marked and (fresh or _read_mark(home) is None):
-        say(f"删除{'上次' if fresh else '未建完'}的演示库 {home}。", "Deleting the demonstration that was there.")
         _must_be_idle(home)
+        which = ("上次的", "last") if fresh else ("未建完的", "unfinished")
+        say(f"删除{which[0]}演示库 {home}，重新建立。", f"Deleting the {which[1]} demonstration in {home} and making a new one.")
         shutil.rmtree(home)
     if not marked or not home.exists():
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,8 +95,6 @@ def _prepare(home: Path, *, fresh: bool) -> None:
 
 
 def _must_be_idle(home: Path) -> None:
-    from foundation.database import Database
-
     if not (home / "archive.sqlite").exists():
         return
     db = Database(f"sqlite:///{home / 'archive.sqlite'}", pool_size=1)
@@ -96,7 +105,7 @@ def _must_be_idle(home: Path) -> None:
 
 
 def _settings(home: Path, url: str) -> Settings:
-    return Settings(home=home, key_ring_credential=home / "keys" / "credential", public_url=url, publish_seconds=1.0)
+    return Settings(home=home, key_ring_credential=home / "keys" / "credential", public_url=url)
 
 
 def _read_mark(home: Path) -> dict[str, Any] | None:
@@ -120,15 +129,17 @@ def _make(settings: Settings, home: Path, cases: int, seed: int, url: str, liste
             say(f"设立全宗 {office.fonds.code} {office.fonds.title_zh} …", f"Founding {office.fonds.code}, {office.fonds.title_en} …")
             key = ClientKey.generate()
             clients.append((office, key, _staff(house, office, key, people, secrets)))
+        deposited = 0
         for number, (office, key, client) in enumerate(clients):
-            _deposit(url, office, key, client, cases * office.share // 100, seed + number)
+            share = cases * office.share // 100 if office is not OFFICES[-1] else cases - deposited
+            deposited += _deposit(url, office, key, client, share, seed + number)
             pem = home / f"{office.fonds.code}-client.pem"
             pem.touch(mode=0o600)
             pem.write_bytes(key.pem())
     except BaseException:
         running.stop()
         raise
-    mark = {"complete": True, "people": people, "clients": {office.fonds.code: client for office, _, client in clients}}
+    mark = {"complete": True, "cases": deposited, "people": people, "clients": {office.fonds.code: client for office, _, client in clients}}
     (home / _MARK).write_text(json.dumps(mark, ensure_ascii=False), encoding="utf-8")
     _people(people, secrets)
     _serve(running, url, home, once=once)
@@ -157,43 +168,55 @@ def _staff(house: House, office: DemoOffice, key: ClientKey, people: list[tuple[
     return client.name
 
 
-def _deposit(url: str, office: DemoOffice, key: ClientKey, client: str, number: int, seed: int) -> None:
-    """Deposit generated cases as the fonds' case system does: over HTTP, with its own key."""
+def _deposit(url: str, office: DemoOffice, key: ClientKey, client: str, number: int, seed: int) -> int:
+    """Deposit generated cases as the fonds' case system does: over HTTP, with its own key; returns how many."""
     with ArchiveClient(url, client=client, key=key) as door, progress(f"归档 {office.fonds.code}", "depositing") as advance:
         done = 0
         for answer in door.deposit_many(generate(number, seed, office=office.shape)):
             if answer.receipt is None:
-                raise CommandFailed(f"第 {answer.line} 件未被接收：{answer.problem}", f"Case {answer.line} was not accepted.")
+                code = getattr(answer.problem, "code", "unknown")
+                raise CommandFailed(f"第 {answer.line} 件未被接收（{code}）。", f"Case {answer.line} was not accepted ({code}).")
             done += 1
             advance(done, number)
     say(f"{office.fonds.code}：已归档 {done} 件，每件都有回执。", f"{office.fonds.code}: {done} cases deposited, a receipt for each.")
+    return done
 
 
 def _people(people: list[tuple[str, ...]], secrets: list[tuple[str, str]]) -> None:
-    say("人员 / who can sign in:")
+    say("\n可以登录的人员：", "Who can sign in:")
     headings = ("全宗 fonds", "登录名 login", *(("口令 secret",) if secrets else ()), "角色 role", "姓名 name")
     told: list[tuple[str, ...]] = [(secret,) for secret, _ in secrets] or [()] * len(people)
     columns(headings, [(fonds, login, *secret, role, name) for (fonds, role, name, login), secret in zip(people, told, strict=True)])
-    factors = [(row[0], row[3], factor) for row, (_, factor) in zip(people, secrets, strict=False) if factor]
+    factors = [(row[0], row[3], grouped(factor)) for row, (_, factor) in zip(people, secrets, strict=False) if factor]
     if factors:
-        say("\n三员的验证器密钥（加入任一验证器应用） / authenticator keys of the administrators, for any authenticator app:")
+        say(
+            "\n三员的验证器密钥，可加入任一验证器应用（按时间）；每个验证码只能用一次：",
+            "Authenticator keys of the administrators, for any authenticator app (time-based); a code works once:",
+        )
         columns(("全宗 fonds", "登录名 login", "密钥 key"), factors)
     if secrets:
         say(
-            "口令只显示这一次。三员已完成首次登录（口令如上，验证码由“验证器密钥”产生）；其他人首次登录须先改口令，审批人还须绑定验证码。",
+            "\n口令只显示这一次。三员已完成首次登录（口令如上，验证码由“验证器密钥”产生）；其他人首次登录须先改口令，审批人还须绑定验证码。",
             "Shown this once. The administrators have signed in already, with the secrets above and codes from their authenticator keys;"
             " everybody else changes the first secret at the first sign-in, and approvers enrol a factor.",
         )
 
 
 def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
-    fonds, login = OFFICES[1].fonds.code, OFFICES[1].shape.units[0].handlers[0].staff_id.lower()
+    fonds, unit = OFFICES[1].fonds.code, OFFICES[1].shape.units[0]
+    signing_in = f"{program()} first-sign-in --fonds {fonds} --url {url} --login"
     with_home = f"ARCHIVE_HOME={home} ARCHIVE_KEY_RING_CREDENTIAL={home}/keys/credential"
-    say("\n可以试试 / what to try:")
+    if once:
+        running.stop()
+        again = f"{program()} demo --home {home}"
+        say(f"\n已建好，未提供服务。启动服务：{again}", f"It is made, and not served. To serve it: {again}")
+        return
+    say("\n可以试试（另开一个终端）：", "What to try, in another terminal:")
     for zh, command in (
         ("讲一遍全过程 the whole story", f"{program()} tour"),
-        ("承办人首次登录 a handler's first sign-in", f"{program()} first-sign-in --fonds {fonds} --login {login} --url {url}"),
-        ("接口说明 the API", f"curl {url}/v1/openapi.json"),
+        ("承办人首次登录 a handler's first sign-in", f"{signing_in} {unit.handlers[0].staff_id.lower()}"),
+        ("审批人首次登录，须有验证器应用 an approver's, with an authenticator app", f"{signing_in} {unit.leader.staff_id.lower()}"),
+        ("接口一览，用浏览器打开 the operations, in a browser", f"{url}/docs"),
         ("日志现状与公钥 the log, and its keys", f"{with_home} {program()} audit status"),
         (
             "由安全审计员导出日志 export the log as security auditor",
@@ -206,9 +229,8 @@ def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
     ):
         out.print(f"  {escape(zh)}\n    [bold]{escape(command)}[/bold]")
     try:
-        if not once:
-            announce(url)
-            running.wait()
+        announce(url)
+        running.wait()
     except KeyboardInterrupt:
         say("正在停止 …", "Stopping …")
     finally:

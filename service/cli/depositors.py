@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -9,9 +10,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from acts.desk import Caller, Desk
-from archive.intake import import_many
+from archive.intake import deposit_in_units
+from archive.preparing import Preparers
 from archive.receipts import Receipt
-from foundation.errors import ArchiveError, Fault, InvalidInput
+from foundation.errors import ArchiveError, Fault
 from foundation.ids import new_id
 from petition_archive_client.assertion import ClientKey
 from petition_archive_client.client import ArchiveClient
@@ -20,24 +22,31 @@ from service.cli.terminal import CommandFailed
 from service.importing.depositor import Answer, Depositor
 from service.importing.report import Summary
 
-BATCH = 100
+BATCH = 200
 Records = Iterable[tuple[int, dict[str, Any]]]
 
 
 class InThisProcess:
     """Deposits as the archivist who is signed in: a batch is one unit of work."""
 
-    def __init__(self, desk: Desk, caller: Caller) -> None:
+    def __init__(self, desk: Desk, caller: Caller, preparers: Preparers | None = None) -> None:
         """Bind who imports."""
         self._desk = desk
         self._caller = caller
+        self._preparers = preparers
 
     def deposit_many(self, records: Records) -> Iterator[tuple[int, Answer]]:
         """Answer each record after the commit of its batch."""
         waiting = iter(records)
-        while batch := list(islice(waiting, BATCH)):
-            answers = import_many(self._desk, self._caller, [record for _, record in batch])
-            for (number, _), answer in zip(batch, answers, strict=True):
+        numbers: deque[list[int]] = deque()
+
+        def units() -> Iterator[list[dict[str, Any]]]:
+            while batch := list(islice(waiting, BATCH)):
+                numbers.append([number for number, _ in batch])
+                yield [record for _, record in batch]
+
+        for answers in deposit_in_units(self._desk, self._caller, units(), action="deposit.import", preparers=self._preparers):
+            for number, answer in zip(numbers.popleft(), answers, strict=True):
                 yield number, _answer(answer)
 
     def on_record(self, run: Callable[[Depositor], Summary]) -> Summary:
@@ -61,11 +70,17 @@ class OverHttp:
         """CommandFailed when the key cannot be read."""
         try:
             key = ClientKey.load(key_file.read_bytes())
-            self._client = ArchiveClient(url, client=client, key=key)
-        except (OSError, ValueError) as wrong:
+        except (OSError, ValueError):
             raise CommandFailed(
-                f"业务系统的地址、名称或私钥不可用：{wrong}", "Address, name or private key of the case system.", status=2
+                f"{key_file} 不是可用的业务系统私钥（P-256，PEM 格式），或无法读取。",
+                f"{key_file} is no private key of a case system (P-256, PEM), or cannot be read.",
+                status=2,
             ) from None
+        try:
+            self._client = ArchiveClient(url, client=client, key=key)
+        except ValueError as wrong:
+            zh, _, en = str(wrong).partition(" / ")
+            raise CommandFailed(f"--url 不可用：{zh}。", f"--url cannot be used: {en}.", status=2) from None
 
     def deposit_many(self, records: Records) -> Iterator[tuple[int, Answer]]:
         """Answer each record as its line is answered."""
@@ -80,11 +95,10 @@ class OverHttp:
             number = numbers.pop(one.line)
             if one.receipt is not None:
                 yield number, Answer(one.receipt.status, case_id=one.receipt.case_id)
-            elif isinstance(one.problem, ArchiveProblem):
-                faults = tuple(Fault(fault.path, fault.rule, fault.zh, fault.en) for fault in one.problem.faults)
-                yield number, Answer("refused", code=one.problem.code, faults=faults)
-            else:
-                yield number, Answer("refused", code="case-not-json")
+            elif (problem := one.problem) is not None:
+                told = problem.faults if isinstance(problem, ArchiveProblem) else ()
+                faults = tuple(Fault(fault.path, fault.rule, fault.zh, fault.en) for fault in told)
+                yield number, Answer("refused", code=problem.code, faults=faults, zh=problem.zh, en=problem.en)
 
     def __enter__(self) -> Self:
         return self
@@ -96,4 +110,4 @@ class OverHttp:
 def _answer(answer: Receipt | ArchiveError) -> Answer:
     if isinstance(answer, Receipt):
         return Answer("created" if answer.status == "created" else "same", case_id=answer.case_id)
-    return Answer("refused", code=answer.code, faults=answer.faults if isinstance(answer, InvalidInput) else ())
+    return Answer.refusing(answer)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
-import typer
 
+from service.cli.asking import Answers, sign_in_answers
 from service.cli.terminal import CommandFailed
 
 
@@ -16,8 +16,15 @@ class Refused(CommandFailed):
 
     def __init__(self, status: int, code: str, zh: str, en: str) -> None:
         """Keep the problem."""
-        super().__init__(zh, f"{en} ({status} {code})")
+        super().__init__(zh, f"{en} ({status} {code})" if "\n" not in en else en.replace("\n", f" ({status} {code})\n", 1))
         self.http_status, self.code = status, code
+
+
+class Factor(NamedTuple):
+    """A one-time-code factor to be confirmed: the base32 key, and the same as an `otpauth://` address for a QR code."""
+
+    key: str
+    uri: str
 
 
 class Door:
@@ -29,12 +36,10 @@ class Door:
         self.url = url.rstrip("/")
 
     @classmethod
-    def asked(cls, url: str, fonds: str, login: str) -> Door:
-        """A door signed in with what the person types."""
+    def asked(cls, url: str, fonds: str, login: str, answers: Answers) -> Door:
+        """A door signed in with what the person answers."""
         door = cls(url)
-        secret = typer.prompt(f"口令 secret ({login})", hide_input=True, err=True)
-        code = typer.prompt("动态验证码 one-time code (无则回车 none: Enter)", default="", show_default=False, err=True)
-        door.sign_in(fonds, login, secret, code or None)
+        door.sign_in(fonds, login, *sign_in_answers(answers, login))
         return door
 
     def sign_in(self, fonds: str, login: str, password: str, totp: str | None = None) -> dict[str, Any]:
@@ -48,9 +53,10 @@ class Door:
         """Choose one's own secret."""
         self.post("/v1/me/secret", {"current": current, "new": new})
 
-    def begin_factor(self) -> str:
-        """The `otpauth://` address an authenticator app takes, once."""
-        return str(self.post("/v1/me/totp", {})["otpauth_uri"])
+    def begin_factor(self, current: str) -> Factor:
+        """What an authenticator app takes, once; an earlier one that was not confirmed counts no more."""
+        made = self.post("/v1/me/totp", {"current": current})
+        return Factor(str(made["secret"]), str(made["otpauth_uri"]))
 
     def confirm_factor(self, code: str) -> None:
         """Show that the app makes the right codes; the session has two factors from now on."""
@@ -74,7 +80,10 @@ class Door:
         try:
             answer = self._http.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise CommandFailed(f"服务没有应答：{self.url}", f"No answer from {self.url} ({type(error).__name__}).") from None
+            raise CommandFailed(
+                f"服务 {self.url} 没有应答；请核对 --url，以及服务是否在运行。",
+                f"No answer from {self.url} ({type(error).__name__}); check --url, and whether the service runs.",
+            ) from None
         if answer.is_success:
             return answer
         raise _refused(answer)
@@ -94,7 +103,16 @@ def _refused(answer: httpx.Response) -> Refused:
     try:
         problem = answer.json()
         code, zh, en = str(problem["code"]), str(problem["detail_zh"]), str(problem["detail"])
-        faults = [f"{fault['path']}: {fault['zh']}" for fault in problem.get("faults", ())]
+        faults = problem.get("faults", ())
+        zh, en = (
+            "\n  - ".join([text, *(f"{fault['path']}: {fault[language]}" for fault in faults)])
+            for text, language in ((zh, "zh"), (en, "en"))
+        )
     except (KeyError, TypeError, ValueError):
-        return Refused(answer.status_code, "unknown", "服务的应答无法识别。", "The answer is not understood.")
-    return Refused(answer.status_code, code, "\n  - ".join([zh, *faults]), en)
+        return Refused(
+            answer.status_code,
+            "unknown",
+            "服务的应答无法识别；请核对 --url 是否为本系统的地址。",
+            "The answer is not understood; check that --url is of this archive.",
+        )
+    return Refused(answer.status_code, code, zh, en)

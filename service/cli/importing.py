@@ -14,10 +14,12 @@ import typer
 from foundation.clock import SystemClock, office_day
 from policies.rulebook.load import base
 from policies.validation import validate
+from service.cli.asking import Answers, SecretFile
 from service.cli.signing_in import acting
 from service.cli.terminal import CommandFailed, columns, installation, progress, say
-from service.importing.mapping import Mapping, load
-from service.importing.report import Progress, Summary
+from service.importing.depositor import Depositor
+from service.importing.mapping import load
+from service.importing.report import Summary
 from service.importing.run import Options, dry_run, import_file
 from service.importing.state import digest_of
 
@@ -25,20 +27,25 @@ _MOST_REASONS = 20
 
 
 def import_table(
-    file: Annotated[Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV、XLSX、XLS 或 NDJSON 文件")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="CSV、XLSX、XLS 或 NDJSON 文件 / a table, or whole cases")
+    ],
     mapping: Annotated[
         Path | None,
-        typer.Option(metavar="M.toml", exists=True, dir_okay=False, help="映射文件；NDJSON 整件案卷可不给 / not needed for whole cases"),
+        typer.Option(
+            metavar="M.toml", exists=True, dir_okay=False, help="映射文件；NDJSON 整件案卷可不给 / the mapping; not needed for whole cases"
+        ),
     ] = None,
     fonds: Annotated[str, typer.Option(help="全宗号 / code of the fonds")] = "",
     login: Annotated[str, typer.Option(help="档案员的登录名，在本机导入 / login of an archivist, importing on this machine")] = "",
     url: Annotated[str, typer.Option(help="经运行中的服务导入 / import through a running service, e.g. http://127.0.0.1:8700")] = "",
     client: Annotated[str, typer.Option(help="与 --url 同用：业务系统名 <全宗>.<id> / with --url: name of the case system")] = "",
     client_key: Annotated[Path | None, typer.Option(help="与 --url 同用：业务系统私钥 PEM / with --url: its private key")] = None,
+    secret_file: SecretFile = None,
     *,
     dry: Annotated[bool, typer.Option("--dry-run", help="只检查，不存入 / check every row, deposit nothing")] = False,
     with_cells: Annotated[
-        bool, typer.Option("--with-cells", help="出错文件中写入单元格原文（含个人信息） / error rows hold raw cells")
+        bool, typer.Option("--with-cells", help="出错文件中写入单元格原文，含个人信息 / error rows hold raw cells, which are personal data")
     ] = False,
 ) -> None:
     """导入单位自己的台账；中断后用同一命令续传，不会重复。 Import an office's own table; after a kill run the same command again.
@@ -49,15 +56,29 @@ def import_table(
     """
     known = None if mapping is None else load(mapping, base())
     if known is None and file.suffix.lower() not in {".ndjson", ".jsonl"}:
-        raise CommandFailed("请用 --mapping 给出映射文件。", "Give the mapping with --mapping.", status=2)
-    with progress("导入", "importing") as advance:
-        options = Options(with_cells=with_cells, progress=lambda at: _show(advance, at))
-        if dry:
-            rules, today = base(), office_day(SystemClock().now())
-            summary = dry_run(file, known, lambda record: validate(record, rules, today=today), options=options)
-        else:
-            digest = "" if mapping is None else digest_of(mapping)
-            summary = _deposit(file, known, digest, options, fonds=fonds, login=login, url=url, client=client, client_key=client_key)
+        raise CommandFailed(
+            "请用 --mapping 给出映射文件，写法见 docs/import.md。",
+            "Give the mapping with --mapping; docs/import.md tells how to write one.",
+            status=2,
+        )
+    if dry:
+        rules, today = base(), office_day(SystemClock().now())
+        summary = _with_bar(
+            lambda options: dry_run(file, known, lambda record: validate(record, rules, today=today), options=options),
+            with_cells=with_cells,
+        )
+    else:
+        digest = "" if mapping is None else digest_of(mapping)
+        summary = _deposit(
+            partial(import_file, file, known, mapping_digest=digest),
+            with_cells=with_cells,
+            fonds=fonds,
+            login=login,
+            url=url,
+            client=client,
+            client_key=client_key,
+            secret_file=secret_file,
+        )
     _tell(summary)
     if summary.refused or summary.stopped is not None:
         raise typer.Exit(1)
@@ -84,50 +105,60 @@ def generate_cases(
 
 
 def _deposit(
-    file: Path,
-    mapping: Mapping | None,
-    digest: str,
-    options: Options,
+    run: Callable[..., Summary],
     *,
+    with_cells: bool,
     fonds: str,
     login: str,
     url: str,
     client: str,
     client_key: Path | None,
+    secret_file: Path | None,
 ) -> Summary:
-    run = partial(import_file, file, mapping, mapping_digest=digest, options=options)
+    """Import through the door that was named. A bar that is drawn would wipe out what is asked on the way in, so it begins inside."""
+
+    def through(door: Depositor) -> Summary:
+        return _with_bar(lambda options: run(door, options=options), with_cells=with_cells)
+
     if url:
         from service.cli.depositors import OverHttp
 
         if not client or client_key is None:
             raise CommandFailed("使用 --url 时请给出 --client 和 --client-key。", "With --url, give --client and --client-key.", status=2)
         with OverHttp(url, client, client_key) as door:
-            return run(door)
+            return through(door)
     if not fonds or not login:
-        raise CommandFailed("请给出 --fonds 和 --login（或 --url）。", "Give --fonds and --login, or --url.", status=2)
+        raise CommandFailed(
+            "请给出 --fonds 和 --login；服务运行时请给出 --url、--client 和 --client-key。",
+            "Give --fonds and --login; while the archive is served, --url, --client and --client-key.",
+            status=2,
+        )
     from service.cli.depositors import InThisProcess
 
-    with acting(installation(), fonds=fonds, login=login, role="archivist") as (house, caller):
-        return InThisProcess(house.desk, caller).on_record(run)
+    with acting(installation(), Answers(secret_file), fonds=fonds, login=login, role="archivist") as (house, caller):
+        return InThisProcess(house.desk, caller, house.preparers).on_record(through)
 
 
-def _show(advance: Callable[[int, int], None], at: Progress) -> None:
-    advance(at.answered, at.total)
+def _with_bar(run: Callable[[Options], Summary], *, with_cells: bool) -> Summary:
+    with progress("导入", "importing") as advance:
+        return run(Options(with_cells=with_cells, progress=lambda at: advance(at.answered, at.total)))
 
 
 def _tell(summary: Summary) -> None:
     zh, en = ("试运行，未存入任何内容", "Dry run, nothing deposited") if summary.dry_run else ("导入结束", "Import done")
+    new_zh, new_en = ("可存入", "to be deposited") if summary.dry_run else ("新存入", "new")
     say(
-        f"{zh}：{summary.rows} 行，新存入 {summary.created}，已存在 {summary.same}，此前已答复 {summary.resumed}，拒收 {summary.refused}。",
-        f"{en}: {summary.rows} rows, {summary.created} new, {summary.same} there already,"
+        f"{zh}：{summary.rows} 行，{new_zh} {summary.created}，已存在 {summary.same}，"
+        f"此前已答复 {summary.resumed}，拒收 {summary.refused}。",
+        f"{en}: {summary.rows} rows, {summary.created} {new_en}, {summary.same} there already,"
         f" {summary.resumed} answered in an earlier run, {summary.refused} refused.",
     )
     _counts("拒收原因 reasons", [(f"{rule}  {path}", count) for (rule, path), count in summary.reasons.most_common(_MOST_REASONS)])
     _counts("清洗 cleaned cells", list(summary.cleaned.most_common()))
     if summary.error_rows is not None:
-        say(f"被拒的行：{summary.error_rows}", "The refused rows, with field and rule.")
+        say(f"被拒的行、字段和规则见 {summary.error_rows}。", f"The refused rows, with field and rule: {summary.error_rows}.")
     if summary.stopped is not None:
-        say(f"文件未能读完：{summary.stopped.text_zh}", summary.stopped.text_en)
+        say(f"文件未能读完。{summary.stopped.text_zh}", f"The file was not read to its end. {summary.stopped.text_en}")
 
 
 def _counts(title: str, rows: list[tuple[str, int]]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from service import logs
-from service.cli.terminal import CommandFailed, installation, say
+from service.cli.terminal import CommandFailed, installation, say, warn_of_exposure
 from service.house import House
 from service.wiring import open_archive
 
@@ -31,6 +31,7 @@ def serve(
     settings = installation()
     house = open_archive(settings)
     try:
+        warn_of_exposure(settings)
         logs.configure(settings.log_level)
         serve_house(house, host=host or settings.host, port=settings.port if port is None else port)
     finally:

@@ -41,7 +41,7 @@ def settle(house: House, fonds: str, told: FirstSecret) -> Settled:
     session = sign_in(house.auth, fonds=fonds, login=told.login, secret=told.secret, code=None, attempt=attempt).session
     chosen = first_secret()
     change_secret(house.auth, session, present=told.secret, new=chosen, request_id=new_id())
-    factor = enrol_factor(house.auth, _again(house, session)).secret
+    factor = enrol_factor(house.auth, _again(house, session), present=chosen, request_id=new_id()).secret
     confirm_factor(house.auth, _again(house, session), pyotp.TOTP(factor).at(house.desk.clock.now()), request_id=new_id())
     return Settled(_again(house, session), told.login, chosen, factor)
 

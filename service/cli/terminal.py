@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -13,11 +14,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from foundation.clock import SHANGHAI
+from foundation.database import Database
 from foundation.errors import ArchiveError, InvalidInput
 from office.accounts import FirstSecret
-from service.wiring import Settings, read_settings
+from service.wiring import Settings, SettingsRefused, read_settings
+from tlog.errors import TlogError
 
 NAME = "petition-archive"
+INTERRUPTED = 130
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 Advance = Callable[[int, int], None]
@@ -65,15 +70,53 @@ def complain(error: Exception) -> int:
     raise error
 
 
+def sentences(broken: TlogError) -> tuple[str, str]:
+    """What is wrong with a log, in Chinese and in English."""
+    zh, _, en = broken.text.partition(" / ")
+    return zh.format_map(broken.evidence), en.format_map(broken.evidence)
+
+
+def moment(instant: datetime) -> str:
+    """An instant as an office reads it: Beijing time, which it says of itself."""
+    return f"{instant.astimezone(SHANGHAI):%Y-%m-%d %H:%M:%S}+08:00"
+
+
+def grouped(key: str) -> str:
+    """A key to be typed, in groups of four; what reads it ignores the spaces."""
+    return " ".join(key[at : at + 4] for at in range(0, len(key), 4))
+
+
 def installation() -> Settings:
     """The settings of this installation; CommandFailed naming those that are wrong."""
     try:
         return read_settings()
-    except ValueError as wrong:
-        # Its text names settings and rules, never values (service.settings).
-        raise CommandFailed(
-            f"设置有误：{wrong}", "The settings (environment variables ARCHIVE_…) are wrong, see above.", status=2
-        ) from None
+    except SettingsRefused as wrong:
+        raise CommandFailed("\n".join(zh for zh, _ in wrong.faults), "\n".join(en for _, en in wrong.faults), status=2) from None
+
+
+def warn_of_exposure(settings: Settings) -> None:
+    """Say, to standard error, where what must be kept apart lies together, and where an SQLite file is open to others."""
+    credential, ring = settings.key_ring_credential, settings.ring_file
+    db = Database(settings.database, pool_size=1)
+    file = Path(db.url.database or "") if db.dialect == "sqlite" else None
+    homes = {ring.resolve().parent} | ({settings.home.resolve()} if file is not None else set())
+    if credential is not None and any(credential.resolve().is_relative_to(home) for home in homes):
+        warn(
+            f"凭据 {credential} 与密钥环或数据库在同一文件夹：谁拿走这个文件夹，谁就能打开一切。请移到别处，如 /etc/petition-archive/。",
+            f"The credential {credential} lies in one folder with the key ring or the database: whoever takes the folder opens everything."
+            " Keep it elsewhere, such as in /etc/petition-archive/.",
+        )
+    if file is not None and file.exists() and db.open_to_others:
+        warn(
+            f"本机其他用户可以读取数据库 {file}；请运行 chmod 600 {file}*，并把所在文件夹设为 0700。",
+            f"Other users of this machine may read the database {file}; run chmod 600 {file}* and make its folder 0700.",
+        )
+
+
+def warn(zh: str, en: str) -> None:
+    """A warning, to standard error."""
+    err.print(f"[bold yellow]{escape(zh)}[/bold yellow]")
+    err.print(f"[dim]{escape(en)}[/dim]")
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
-from office.founding import ADMINISTRATORS, found_office
+from office.administrators import ADMINISTRATORS
+from office.founding import found_office
 from service import logs
+from service.cli.asking import Answers
 from service.cli.demo_office import OFFICES
 from service.cli.founding import found
 from service.cli.serving import Running, listen
@@ -88,10 +90,11 @@ def _asked(url: str, folder: Path) -> Story:
         "请先用 petition-archive init 新建档案库并 serve，再给出三员的登录名和初始口令；本故事会改掉这些口令，并留下虚构的人员和案卷。",
         "Found an archive with `init` and serve it first. The story changes the three first secrets and leaves invented people and cases.",
     )
-    fonds = typer.prompt("全宗号 fonds")
-    vkey = typer.prompt("日志公钥 verifier key of the log")
+    answers = Answers(None)
+    fonds = typer.prompt("全宗号 fonds", err=True)
+    vkey = typer.prompt("日志公钥 verifier key of the log", err=True)
     secrets = {
-        role: (typer.prompt(f"{role} 登录名 login"), typer.prompt(f"{role} 初始口令 first secret", hide_input=True))
+        role: (typer.prompt(f"{role} 登录名 login", err=True), answers.secret(f"{role} 初始口令", "first secret"))
         for role in ADMINISTRATORS
     }
     return Story(url.rstrip("/"), fonds, vkey, OFFICE, secrets, folder, own=False)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from petition_archive_client.client import ArchiveClient
 from service.cli.log_copy import copy_log
 from service.cli.terminal import out, program
 from service.cli.tour_story import Story, check
+from tlog.checkpoint import open_checkpoint
+from tlog.note import VerifierKey
+
+# Tenths of a second: a minute, the longest interval of checkpoints there is, and a little.
+_PATIENCE = 650
 
 
 def export_and_receipts(story: Story) -> None:
@@ -20,16 +26,18 @@ def export_and_receipts(story: Story) -> None:
     with ArchiveClient(story.url, client=story.client, key=story.key) as system:
         proven = system.prove(story.receipt, story.vkey)
     story.tell(
-        f"业务系统凭公钥自行核对：回执在日志第 {proven.index} 条，树根由 {proven.log_size} 条算出。",
-        "The case system checks its receipt itself, with the public key alone.",
+        f"业务系统凭公钥自行核对：回执在日志序号 {proven.index}（从 0 起），树根由全部 {proven.log_size} 条算出。",
+        f"The case system checks its receipt itself, by the public key: index {proven.index} (from 0) of {proven.log_size} entries.",
     )
     story.export = story.folder / "export"
-    size = copy_log(story.people["auditadmin"].log_file, story.export)
+    _wait_until_signed(story)
+    size = copy_log(story.people["auditadmin"].log_file, story.export, key=VerifierKey.parse(story.vkey))
     for door in story.people.values():
         door.close()
     story.tell(
-        f"安全审计员导出全部 {size} 条日志：只有编号和代码，没有任何人的姓名。",
-        f"The security auditor exports {size} entries: ids and codes, no names.",
+        f"安全审计员导出已签名的 {size} 条日志，刚才的查询和被拒的操作都在其中：只有编号和代码，没有任何人的姓名。",
+        f"The security auditor exports the {size} entries that are signed, the questions and refusals just seen among them: ids and codes,"
+        " no names.",
     )
     text = b"".join(path.read_bytes() for path in story.export.rglob("*") if path.is_file())
     person = story.case["petitioners"][0]
@@ -62,6 +70,16 @@ def switched_off(story: Story) -> None:
     story.proved("不求信任本系统：改动任何一条，谁都查得出来。", "Nobody has to trust the archive: whatever is changed, anybody can tell.")
     out.print()
     story.tell(f"故事讲完了。再看演示库：{program()} demo", f"That was the story. For an archive to play with: {program()} demo")
+
+
+def _wait_until_signed(story: Story) -> None:
+    """Wait for a checkpoint that covers what the story has shown; a service signs what is new within its `ARCHIVE_PUBLISH_SECONDS`."""
+    fetch, waiting, key = story.people["auditadmin"].log_file, threading.Event(), VerifierKey.parse(story.vkey)
+    for _ in range(_PATIENCE):
+        if open_checkpoint(fetch("checkpoint"), key).size > story.asked:
+            return
+        waiting.wait(0.1)
+    check(holds=False, zh="刚才的记录未被签名", en="what was just recorded was not signed")
 
 
 def _verify(story: Story, kept: Path) -> subprocess.CompletedProcess[str]:

@@ -22,7 +22,7 @@ _NO_GRANT = ("grant-required", "grant-ended", "grant-not-found", "case-not-found
 WANTED = ("petitioners[].name", "petitioners[].mobile", "content")
 GRANTED = ("petitioners[].name", "petitioners[].mobile")
 BATCH = 40
-_VERDICTS = {"permit": "准", "refuse": "拒", "fact": ""}
+_VERDICTS = {"permit": "准 permit", "refuse": "拒 refuse", "fact": ""}
 _SHOWN = (
     ("title", "标题 title"),
     ("petitioners[].name", "姓名 name"),
@@ -113,8 +113,9 @@ def masked(story: Story) -> None:
     check(holds=clear["id_number"] not in str(view) and clear["mobile"] not in str(view), zh="脱敏", en="masking")
     refused(lambda: story.people[COLLEAGUE].get(f"/v1/cases/{case_id}"), "case-not-found", "not-found")
     story.proved(
-        f"默认都是脱敏视图，同科室的同事查无此件；这次查阅记为日志第 {view['log_index']} 条。",
-        "Masked is everyone's default; a colleague gets the same 404 as for no case at all. Seeing it is on record.",
+        f"默认都是脱敏视图，同科室的同事查无此件；这次查阅记为日志序号 {view['log_index']}。",
+        "Masked is everyone's default; a colleague gets the same 404 as for no case at all. Seeing it is on record"
+        f" at index {view['log_index']}.",
     )
 
 
@@ -158,7 +159,7 @@ def access(story: Story) -> None:
         "The leader approves; the principal grants less: name and mobile, once. An approval can only trim, never add.",
     )
     story.scene("明文调阅", "Opened in clear, the granted fields alone")
-    grant = second["grant_id"]
+    grant = story.grant = second["grant_id"]
     opening = handler.post(f"/v1/grants/{grant}/openings", {"case_id": case_id})
     _compare(opening["view"])
     shown, clear = opening["view"]["record"]["petitioners"][0], story.case["petitioners"][0]
@@ -178,7 +179,7 @@ def access(story: Story) -> None:
         "Reading again within fifteen minutes costs no further use; the grant opens no other case, not even one of the handler's own.",
     )
     story.proved(
-        f"只有批准的两项是明文；先记意图（第 {opening['intent_index']} 条）再打开，再记结果（第 {opening['outcome_index']} 条）。",
+        f"只有批准的两项是明文；先记意图（序号 {opening['intent_index']}）再打开，再记结果（序号 {opening['outcome_index']}）。",
         "Two fields in clear, nothing else; the intent is on record before anything is opened.",
     )
     story.scene("归还", "Returned")
@@ -190,22 +191,25 @@ def access(story: Story) -> None:
 def trail(story: Story) -> None:
     """The inspector asks who touched the case."""
     story.scene("督查留痕", "The inspector questions the trail")
-    answer = story.people[INSPECTOR].post("/v1/audit:query", {"case": _case_id(story), "limit": 50})
+    inspector = story.people[INSPECTOR]
+    of_case = inspector.post("/v1/audit:query", {"case": _case_id(story), "limit": 50})
+    of_grant = inspector.post("/v1/audit:query", {"about": {"kind": "grant", "id": story.grant}, "limit": 50})
+    found = {one["index"]: one["entry"] for answer in (of_case, of_grant) for one in answer["entries"]}
+    story.asked = of_grant["log_index"]
     roles = base().roles.by_code
     rows = []
-    for one in reversed(answer["entries"]):
-        entry = one["entry"]
+    for index, entry in sorted(found.items()):
         when = f"{parse_iso(entry['time']).astimezone(SHANGHAI):%H:%M:%S}"
-        rows.append((str(one["index"]), when, roles[entry["actor"]["role"]].zh, KINDS[entry["kind"]].zh, _VERDICTS[entry["verdict"]]))
-    columns(("条 no.", "时间 time", "角色 role", "事项 what", "结论"), rows)
+        rows.append((str(index), when, roles[entry["actor"]["role"]].zh, KINDS[entry["kind"]].zh, _VERDICTS[entry["verdict"]]))
+    columns(("序号 index", "北京时间 UTC+8", "角色 role", "事项 what", "结论 verdict"), rows)
     check(
-        holds={"access.intent", "access.outcome", "case.viewed"} <= {one["entry"]["kind"] for one in answer["entries"]},
+        holds={"access.intent", "access.outcome", "case.viewed", "grant.returned"} <= {entry["kind"] for entry in found.values()},
         zh="留痕",
         en="the trail",
     )
     story.proved(
-        f"谁、何时、以何角色、凭什么看了什么，都在案；这次查询本身也记为第 {answer['log_index']} 条。",
-        "Who saw what, when and why is on record, and so is this very question.",
+        f"谁、何时、以何角色、凭什么看了什么，都在案；这两次查询（按案卷、按授权）本身也记为序号 {of_case['log_index']}、{story.asked}。",
+        "Who saw what, when and why is on record, and so are these very questions, by case and by grant.",
     )
 
 
@@ -255,7 +259,7 @@ def _receipt(receipt: Receipt) -> None:
         ("回执 receipt", ""),
         (
             ("案卷 case", f"{receipt.case_no} → {receipt.case_id}，第 {receipt.version} 版"),
-            ("日志 log", f"{receipt.log_origin} 第 {receipt.log_index} 条"),
+            ("日志 log", f"{receipt.log_origin}，序号 index {receipt.log_index}"),
             ("摘要 digest", f"{receipt.digest_algorithm} {receipt.digest[:32]}…"),
         ),
     )

@@ -38,6 +38,8 @@ class Story:
     key: ClientKey = field(default_factory=ClientKey.generate, repr=False)
     case: dict[str, Any] = field(default_factory=dict, repr=False)
     receipt: Receipt | None = None
+    grant: str = ""
+    asked: int = -1
     checkpoint: bytes = b""
     export: Path = Path()
 
@@ -61,9 +63,11 @@ class Story:
         door = Door(self.url)
         session = door.sign_in(self.fonds, login, secret)
         if session["must_change_secret"]:
-            door.change_secret(secret, first_secret())
+            chosen = first_secret()
+            door.change_secret(secret, chosen)
+            secret = chosen
         if session["must_enrol_factor"]:
-            door.confirm_factor(_code(door.begin_factor()))
+            door.confirm_factor(_code(door.begin_factor(secret).uri))
         return door
 
 

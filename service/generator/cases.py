@@ -14,7 +14,7 @@ from typing import Any
 from service.generator import handling, telling
 from service.generator.course import DAY, INVESTIGATED, Calendar, a_course
 from service.generator.office import INVENTED_OFFICE, OfficeShape, Place
-from service.generator.people import Person, a_company, a_name, a_person
+from service.generator.people import Person, a_company, a_name, a_person, company_name
 from service.generator.scene import Accused, Earlier, Scene
 from service.generator.wording import Topic, wording
 
@@ -105,7 +105,7 @@ def _a_scene(random: Random, calendar: Calendar, office: OfficeShape, memory: de
         anonymous=anonymous,
         confidential=bool(people) and draw() < (0.5 if topic.accused else 0.08),
         accused=_accused(random, office, unit.code) if topic.accused else None,
-        company=earlier.company if earlier else telling.a_company_name(random, place),
+        company=earlier.company if earlier else company_name(random, place),
         witness=a_name(random),
         earlier=earlier,
     )

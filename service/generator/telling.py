@@ -7,7 +7,6 @@ from random import Random
 from typing import Any
 
 from service.generator import people as invented
-from service.generator.office import Place
 from service.generator.scene import Scene
 from service.generator.wording import pick, wording
 
@@ -28,11 +27,6 @@ class Told:
     summary: str
     content: str
     words: dict[str, str]
-
-
-def a_company_name(random: Random, place: Place) -> str:
-    """Name the company a petition is about."""
-    return invented.company_name(random, place)
 
 
 def tell(random: Random, scene: Scene) -> Told:

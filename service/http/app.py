@@ -29,6 +29,7 @@ from service.http import (
     sessions,
     tokens,
 )
+from service.http.bodies import Bodies
 from service.http.errors import BadRequest, MethodNotAllowed, NoSuchRoute
 from service.http.middleware import Door
 from service.http.problems import answer
@@ -66,12 +67,19 @@ def create_app(house: House) -> FastAPI:
     )
     app.state.house = house
     app.state.metrics = metrics.Metrics()
+    app.state.bodies = Bodies(house.limits.body)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(ArchiveError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _of_framework)
-    app.add_middleware(Door, networks=house.networks, metrics=app.state.metrics, https=house.public_url.startswith("https://"))
+    app.add_middleware(
+        Door,
+        networks=house.networks,
+        metrics=app.state.metrics,
+        bodies=app.state.bodies,
+        https=house.public_url.startswith("https://"),
+    )
     return app
 
 

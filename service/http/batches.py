@@ -1,15 +1,17 @@
 """Many cases in one request: lines are read, deposited in units of work of some hundreds, and answered, while more are being read.
 
-Memory is bounded by one unit of work, one line, and the answers the client has not yet read. An answer is sent after its commit. What ends
-early (a token that ran out, a client that went away) ends without the last line, and every line without an answer was not taken.
+Memory is bounded by three units of work (one being read, one prepared, one stored), one line, and the answers the client has not yet read.
+An answer is sent after its commit. What ends early (a token that ran out, a client that went away) ends without the last line, and every
+line without an answer was not taken.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
@@ -18,11 +20,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from archive.intake import deposit_many
+from archive.intake import Begun, begin, finish
 from archive.receipts import Receipt
-from foundation.errors import ArchiveError, InvalidInput, StorageUnavailable
-from foundation.strict_json import loads
-from service.http.errors import BodyTooLarge
+from foundation.errors import ArchiveError, StorageUnavailable
+from service.http.errors import BodyLate, BodyTooLarge
 from service.http.identity import Asking
 from service.http.lines import Line, LineCutter
 from service.http.metrics import Metrics
@@ -32,9 +33,11 @@ from service.http.receipts import receipt_members
 from service.http.strict import NDJSON
 from service.logs import code_of, log
 
+T = TypeVar("T")
 UNIT_LINES: Final = 200
 UNIT_BYTES: Final = 4 * 2**20
-# Answers of that many units wait for a client that sends without reading; then the archive waits for it, and not for ever.
+# Answers of that many units wait for a client that sends without reading; then the archive waits for it, and not for ever. Nor does it wait
+# for ever for the next bytes of a client that does not send: a batch may take as long as it likes, a pause may not.
 _WAITING_UNITS: Final = 256
 _PATIENCE_SECONDS: Final = 120.0
 
@@ -66,9 +69,28 @@ class BatchAnswer(Response):
                 await self._others(units, into)
 
     async def _others(self, units: AsyncIterator[list[Line]], into: ObjectSendStream[bytes]) -> None:
+        # While one unit is stored the next is prepared: one more, never further, so that memory stays bounded.
+        onto, ahead = anyio.create_memory_object_stream[_Unit | Exception]()
+        with ahead:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._prepare_ahead, units, onto)
+                await self._store(ahead, into)
+                tasks.cancel_scope.cancel()
+
+    async def _prepare_ahead(self, units: AsyncIterator[list[Line]], onto: ObjectSendStream[_Unit | Exception]) -> None:
+        async with onto:
+            try:
+                async for unit in units:
+                    await onto.send(await run_sync(self._begun, unit))
+            except Exception as error:  # noqa: BLE001  raised where it stands in the order: when everything before it is answered
+                await onto.send(error)
+
+    async def _store(self, ahead: ObjectReceiveStream[_Unit | Exception], into: ObjectSendStream[bytes]) -> None:
         try:
-            async for unit in units:
-                await _put(into, await self._answered(unit))
+            async for unit in ahead:
+                if isinstance(unit, Exception):
+                    raise unit
+                await _put(into, await run_sync(self._stored, unit))
         except BodyTooLarge as error:
             await _put(into, self._last(error))
         except (ArchiveError, ClientDisconnect) as error:
@@ -98,20 +120,21 @@ class BatchAnswer(Response):
             yield unit
 
     async def _answered(self, unit: list[Line]) -> bytes:
-        return await run_sync(self._deposit, unit)
+        return await run_sync(lambda: self._stored(self._begun(unit)))
 
-    def _deposit(self, unit: list[Line]) -> bytes:
+    def _begun(self, lines: list[Line]) -> _Unit:
         caller = self._who.caller()
-        if not unit:
-            return b""
-        try:
-            answers = deposit_many(self._who.desk, caller, [_record(line) for line in unit])
-        except Exception as error:
-            told = known(error)
-            if not isinstance(told, StorageUnavailable):
-                raise
-            return b"".join(self._line(line, told) for line in unit)
-        return b"".join(self._line(line, answer) for line, answer in zip(unit, answers, strict=True))
+        if not lines:
+            return _Unit(lines, None)
+        records = [line.content for line in lines]
+        return _Unit(lines, _unless_away(lambda: begin(self._who.desk, caller, records, preparers=self._who.house.preparers)))
+
+    def _stored(self, unit: _Unit) -> bytes:
+        begun = unit.begun
+        answers = _unless_away(lambda: finish(begun)) if isinstance(begun, Begun) else begun
+        if isinstance(answers, StorageUnavailable):
+            return b"".join(self._line(line, answers) for line in unit.lines)
+        return b"".join(self._line(line, answer) for line, answer in zip(unit.lines, answers or (), strict=True))
 
     def _line(self, line: Line, answer: Receipt | ArchiveError) -> bytes:
         members: dict[str, Any] = {"line": line.number}
@@ -136,18 +159,31 @@ class BatchAnswer(Response):
         return _json(members)
 
 
-def _record(line: Line) -> object:
-    if isinstance(line.content, InvalidInput):
-        return line.content
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Lines that are prepared together (None: there are none), or what stood in the way of it."""
+
+    lines: Sequence[Line]
+    begun: Begun | StorageUnavailable | None
+
+
+def _unless_away(act: Callable[[], T]) -> T | StorageUnavailable:
     try:
-        return loads(line.content, max_bytes=len(line.content))  # its length was bounded when it was cut
-    except InvalidInput as fault:
-        return fault
+        return act()
+    except Exception as error:
+        told = known(error)
+        if not isinstance(told, StorageUnavailable):
+            raise
+        return told
 
 
 async def _blocks(receive: Receive) -> AsyncIterator[bytes]:
     while True:
-        message = await receive()
+        message = None
+        with anyio.move_on_after(_PATIENCE_SECONDS):
+            message = await receive()
+        if message is None:
+            raise BodyLate
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         if message.get("body"):

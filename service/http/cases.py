@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
@@ -12,19 +12,16 @@ from archive.intake import deposit
 from archive.masking import CaseView
 from archive.reading import view
 from archive.versions import correct, supplement
-from foundation.errors import Fault, InvalidInput
+from foundation.errors import InvalidInput
 from foundation.strict_json import loads
 from service.http.answers import Answer, Id, known_id, problems, reply
 from service.http.batches import BatchAnswer
 from service.http.identity import Who, house_of
+from service.http.preconditions import IdempotencyKey
 from service.http.receipts import ReceiptAnswer, receipt_reply
 from service.http.strict import JSON, NDJSON, Form, checked, read_body, require_type
 
 router = APIRouter(prefix="/v1", tags=["案卷 Cases"])
-_KEY_LENGTH = 128
-_BAD_KEY = Fault(
-    "Idempotency-Key", "shape", f"须为 1 至 {_KEY_LENGTH} 个可见 ASCII 字符。", f"1 to {_KEY_LENGTH} visible ASCII characters."
-)
 # The form of a deposit is derived from the rulebook when the description is made (service.http.openapi).
 _DEPOSIT = {"requestBody": {"required": True, "content": {JSON: {"schema": {"$ref": "#/components/schemas/CaseDeposit"}}}}}
 _BATCH = {
@@ -34,10 +31,7 @@ _BATCH = {
         "content": {NDJSON: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-IdempotencyKey = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", description="重发时用同一键 The same key for every attempt", examples=["7d0f4f0e-6a0d-4b8e-9d7c-1f3a"]),
-]
+_SAME: dict[int | str, dict[str, Any]] = {200: {"description": "相同内容已归档 The same content was archived", "model": ReceiptAnswer}}
 
 
 class Later(Form):
@@ -97,22 +91,18 @@ RawCase = Annotated[bytes, Depends(case_body)]
     status_code=201,
     summary="报送一件 Deposit a case",
     response_model=ReceiptAnswer,
-    responses=problems(409, 413, 415) | {200: {"description": "相同内容已归档 The same content was archived", "model": ReceiptAnswer}},
+    responses=problems(409, 413, 415) | _SAME,
     openapi_extra=_DEPOSIT,
 )
-def deposit_one(who: Who, body: RawCase, idempotency_key: IdempotencyKey = None) -> Response:
+def deposit_one(who: Who, body: RawCase, key: IdempotencyKey) -> Response:
     """Take one closed case in. Acknowledged when durable. The same content again answers the same receipt (200); other content is 409."""
     caller = who.caller()
-    if idempotency_key is not None and not (
-        0 < len(idempotency_key) <= _KEY_LENGTH and idempotency_key.isascii() and _visible(idempotency_key)
-    ):
-        raise InvalidInput([_BAD_KEY])
     try:
         record: object = loads(body, max_bytes=who.house.limits.body)
     except InvalidInput as fault:
         # Handed on, so that the refusal is decided and on record like every other.
         record = fault
-    return receipt_reply(who.house, deposit(who.desk, caller, record, idempotency_key=idempotency_key))
+    return receipt_reply(who.house, deposit(who.desk, caller, record, idempotency_key=key))
 
 
 @router.post(
@@ -142,14 +132,22 @@ async def deposit_stream(who: Who, request: Request) -> Response:
     status_code=201,
     summary="补充归档 Supplement a case",
     response_model=ReceiptAnswer,
-    responses=problems(404, 409, 413, 415),
+    responses=problems(404, 409, 413, 415) | _SAME,
     openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": Supplement.model_json_schema()}}}},
 )
-def add(who: Who, case_id: Id, body: RawCase) -> Response:
-    """Add later reviews, ratings, rulings: a new version; every earlier one is kept."""
+def add(who: Who, case_id: Id, body: RawCase, key: IdempotencyKey) -> Response:
+    """Add later reviews, ratings, rulings: a new version; every earlier one is kept. Repeated under its key, the same receipt (200)."""
     caller = who.caller()
     form = checked(Supplement, loads(body, max_bytes=who.house.limits.body))
-    made = supplement(who.desk, caller, known_id(case_id), base_version=form.base_version, part=form.supplement, reason=form.reason)
+    made = supplement(
+        who.desk,
+        caller,
+        known_id(case_id),
+        base_version=form.base_version,
+        part=form.supplement,
+        reason=form.reason,
+        idempotency_key=key,
+    )
     return receipt_reply(who.house, made)
 
 
@@ -158,14 +156,24 @@ def add(who: Who, case_id: Id, body: RawCase) -> Response:
     status_code=201,
     summary="更正 Correct a case",
     response_model=ReceiptAnswer,
-    responses=problems(404, 409, 413, 415),
+    responses=problems(404, 409, 413, 415) | _SAME,
     openapi_extra={"requestBody": {"required": True, "content": {JSON: {"schema": Correction.model_json_schema()}}}},
 )
-def replace(who: Who, case_id: Id, body: RawCase) -> Response:
-    """Replace the record by a corrected one of the same number: a new version; grants for earlier ones are dead."""
+def replace(who: Who, case_id: Id, body: RawCase, key: IdempotencyKey) -> Response:
+    """Replace the record by a corrected one of the same number: a new version; grants for earlier ones are dead. Repeated under its key,
+    the same receipt (200).
+    """
     caller = who.caller()
     form = checked(Correction, loads(body, max_bytes=who.house.limits.body))
-    made = correct(who.desk, caller, known_id(case_id), base_version=form.base_version, record=form.case, reason=form.reason)
+    made = correct(
+        who.desk,
+        caller,
+        known_id(case_id),
+        base_version=form.base_version,
+        record=form.case,
+        reason=form.reason,
+        idempotency_key=key,
+    )
     return receipt_reply(who.house, made)
 
 
@@ -174,7 +182,3 @@ def see(case_id: Id, who: Who, version: Annotated[int | None, Query(ge=1, le=2**
     """The masked view, everyone's default. One entry per view, durable before anything is opened."""
     caller = who.caller()
     return reply(CaseAnswer.model_validate(case_members(view(who.desk, caller, known_id(case_id), version))))
-
-
-def _visible(text: str) -> bool:
-    return all("!" <= character <= "~" for character in text)

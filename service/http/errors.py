@@ -41,8 +41,8 @@ class NoSuchRoute(ArchiveError):
     """There is no such operation."""
 
     code = "no-such-route"
-    zh = "没有这一接口。"
-    en = "There is no such operation."
+    zh = "没有这一接口；全部接口见 /docs（供人阅读）和 /v1/openapi.json（供程序读取）。"
+    en = "There is no such operation; all of them are at /docs, for people, and at /v1/openapi.json, for programs."
 
 
 class MethodNotAllowed(ArchiveError):
@@ -59,6 +59,30 @@ class BadRequest(ArchiveError):
     code = "bad-request"
     zh = "请求无法识别。"
     en = "The request is not understood."
+
+
+class AmbiguousRequest(ArchiveError):
+    """Something that decides what the request means is said twice; two readers on its way could each believe another."""
+
+    code = "ambiguous-request"
+    zh = "请求有歧义：决定其含义的请求头出现多次，或同时写明 Content-Length 与 Transfer-Encoding。"
+    en = "The request is ambiguous: a header that decides its meaning is there twice, or Content-Length beside Transfer-Encoding."
+
+
+class BodyLate(ArchiveError):
+    """The body did not arrive in time."""
+
+    code = "body-late"
+    zh = "请求内容未在时限内到达。"
+    en = "The body did not arrive in time."
+
+
+class BodiesBusy(ArchiveError):
+    """Bodies that are being read and acted on take all the room there is for them."""
+
+    code = "bodies-busy"
+    zh = "同时处理的请求内容过多，请稍候重发。"
+    en = "Too many bodies are being taken in at once; send it again shortly."
 
 
 class GrantTypeRefused(ArchiveError):

@@ -84,9 +84,9 @@ def find_identity(who: Who, form: Annotated[IdentitySearch, Depends(body_of(Iden
         response = answer(error, who.request_id)
     else:
         response = reply(_found(found))
-    left, seconds = finding_persons.allowance(who.desk, caller)
+    most, left, seconds = finding_persons.allowance(who.desk, caller)
     # draft-ietf-httpapi-ratelimit-headers
-    response.headers["RateLimit-Policy"] = f'"identity-search";q={finding_persons.LIMIT};w={finding_persons.WINDOW_MS // 1000}'
+    response.headers["RateLimit-Policy"] = f'"identity-search";q={most};w={finding_persons.WINDOW_MS // 1000}'
     response.headers["RateLimit"] = f'"identity-search";r={left};t={seconds}'
     return response
 

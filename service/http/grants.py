@@ -13,6 +13,7 @@ from archive.requests.openings import ClearView
 from service.http.answers import Answer, Id, LoggedAnswer, known_id, problems, reply
 from service.http.cases import CaseAnswer, case_members
 from service.http.identity import Who
+from service.http.preconditions import IdempotencyKey
 from service.http.requests import AskedAnswer, asked_answer
 from service.http.strict import Form, body_of
 
@@ -93,10 +94,10 @@ def several(who: Who) -> Response:
 
 
 @router.post("/grants/{grant_id}/return", summary="归还 Return a grant", response_model=LoggedAnswer, responses=problems(404, 409))
-def give_back(grant_id: Id, who: Who) -> Response:
+def give_back(grant_id: Id, who: Who, key: IdempotencyKey) -> Response:
     """The holder returns the grant early."""
     caller = who.caller()
-    return reply(LoggedAnswer(log_index=grants.give_back(who.desk, caller, known_id(grant_id))))
+    return reply(LoggedAnswer(log_index=grants.give_back(who.desk, caller, known_id(grant_id), idempotency_key=key)))
 
 
 @router.post(
@@ -105,10 +106,10 @@ def give_back(grant_id: Id, who: Who) -> Response:
     response_model=LoggedAnswer,
     responses=problems(404, 409, 413, 415),
 )
-def revoke(who: Who, grant_id: Id, form: Annotated[Revocation, Depends(body_of(Revocation))]) -> Response:
+def revoke(who: Who, grant_id: Id, form: Annotated[Revocation, Depends(body_of(Revocation))], key: IdempotencyKey) -> Response:
     """An approver, the principal or the security administrator takes the grant back, at once and for good."""
     caller = who.caller()
-    return reply(LoggedAnswer(log_index=grants.revoke(who.desk, caller, known_id(grant_id), form.reason)))
+    return reply(LoggedAnswer(log_index=grants.revoke(who.desk, caller, known_id(grant_id), form.reason, idempotency_key=key)))
 
 
 @router.post(
@@ -119,7 +120,9 @@ def revoke(who: Who, grant_id: Id, form: Annotated[Revocation, Depends(body_of(R
     responses=problems(404, 409, 413, 415),
 )
 def open_case(who: Who, grant_id: Id, form: Annotated[OpeningForm, Depends(body_of(OpeningForm))]) -> Response:
-    """Begin a session on one case (one use), or read again inside the one that runs."""
+    """Begin a session on one case (one use), or read again inside the one that runs. It takes no Idempotency-Key: asked for again, it is
+    judged again; inside the session that costs no further use, and no answer in clear is kept to be repeated.
+    """
     caller = who.caller()
     clear = openings.open_case(who.desk, caller, known_id(grant_id), known_id(form.case_id))
     return reply(_opening(clear), 201, Location=f"/v1/openings/{clear.opening_id}")

@@ -25,7 +25,7 @@ async def alive() -> JSONResponse:
 @router.get("/readyz", summary="就绪 Ready", responses={503: {"description": "不可用的部分 What is not ready"}})
 def ready(house: Annotated[House, Depends(house_of)]) -> JSONResponse:
     """Database, key ring and log can be used; 503 names the part that cannot."""
-    parts = {"database": _database(house), "key_ring": _key_ring(house), "log": house.publisher is None or not house.publisher.failing}
+    parts = {"database": _database(house), "key_ring": _key_ring(house), "log": not house.publisher.failing}
     well = all(parts.values())
     return JSONResponse(
         {"status": "ok" if well else "not-ready", "parts": {name: "ok" if good else "failing" for name, good in parts.items()}},

@@ -6,8 +6,9 @@ Only a bearer token opens `/v1`: a browser sends it for nobody unasked, so no ot
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Final
 
+from anyio.to_thread import run_sync
 from fastapi import Header, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
@@ -17,6 +18,8 @@ from auth.sessions import Session, of_bearer, principal_of, touch
 from policies.roles import ROLES
 from service.house import House
 
+# Bodies up to this size are read before their bearer is looked at, with the act itself: no more than the server takes in of any connection.
+_AT_ONCE: Final = 16 * 1024
 bearer = HTTPBearer(
     scheme_name="bearer",
     bearerFormat="JWT",
@@ -80,11 +83,14 @@ class Asking:
 async def asking(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)], archive_role: RoleHeader = None
 ) -> Asking:
-    """The dependency of every operation that knows its caller. It comes first in their signatures: nobody's bodies are not even read."""
+    """The dependency of every operation that knows its caller. It comes first in their signatures: nobody's bodies are not even read.
+
+    The act checks the session itself, in its own thread; before a body of some size is read it is checked here too.
+    """
     if credentials is None or credentials.scheme.lower() != "bearer":
         raise NotSignedIn
     state = request.state
-    return Asking(
+    who = Asking(
         house=house_of(request),
         request_id=state.request_id,
         client=state.client,
@@ -92,6 +98,14 @@ async def asking(
         token=credentials.credentials,
         role=archive_role,
     )
+    if _brings_much(request):
+        await run_sync(who.session)
+    return who
+
+
+def _brings_much(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return "transfer-encoding" in request.headers or (length.isdigit() and int(length[:20]) > _AT_ONCE)
 
 
 Who = Annotated[Asking, Security(asking)]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from pydantic import Field
 from starlette.responses import Response
 
+from auth.addresses import limited
 from auth.own_secret import change_secret, confirm_factor, enrol_factor
 from auth.people import person
 from foundation.clock import iso
 from service.http.answers import Answer, problems, reply
-from service.http.identity import Who
+from service.http.identity import Asking, Who
 from service.http.strict import Form, body_of
 
 router = APIRouter(prefix="/v1/me", tags=["本人 Oneself"])
@@ -23,6 +26,12 @@ class NewSecret(Form):
 
     current: str = Field(max_length=4096)
     new: str = Field(max_length=4096)
+
+
+class Present(Form):
+    """The present secret: a token alone binds no factor."""
+
+    current: str = Field(max_length=4096)
 
 
 class Code(Form):
@@ -91,24 +100,40 @@ def me(who: Who) -> Response:
     )
 
 
-@router.post("/secret", status_code=204, summary="修改口令 Change the secret", responses=problems(413, 415))
+@router.post("/secret", status_code=204, summary="修改口令 Change the secret", responses=problems(413, 415, 429))
 def secret(who: Who, form: Annotated[NewSecret, Depends(body_of(NewSecret))]) -> Response:
     """Change one's own secret; every other session of the account ends."""
-    change_secret(who.house.auth, who.session(), present=form.current, new=form.new, request_id=who.request_id)
+    session = who.session()
+    with _proving(who):
+        change_secret(who.house.auth, session, present=form.current, new=form.new, request_id=who.request_id)
     return Response(status_code=204)
 
 
 @router.post(
-    "/totp", status_code=201, summary="绑定动态验证码 Enrol a second factor", response_model=EnrolmentAnswer, responses=problems(409)
+    "/totp",
+    status_code=201,
+    summary="绑定动态验证码 Enrol a second factor",
+    response_model=EnrolmentAnswer,
+    responses=problems(409, 413, 415, 429),
 )
-def enrol(who: Who) -> Response:
-    """Begin enrolling a one-time-code app; it counts for nothing until confirmed."""
-    enrolment = enrol_factor(who.house.auth, who.session())
+def enrol(who: Who, form: Annotated[Present, Depends(body_of(Present))]) -> Response:
+    """Begin enrolling a one-time-code app with the present secret; it counts for nothing until confirmed."""
+    session = who.session()
+    with _proving(who):
+        enrolment = enrol_factor(who.house.auth, session, present=form.current, request_id=who.request_id)
     return reply(EnrolmentAnswer(otpauth_uri=enrolment.uri, secret=enrolment.secret), 201)
 
 
-@router.post("/totp:confirm", status_code=204, summary="确认动态验证码 Confirm the second factor", responses=problems(413, 415))
+@router.post("/totp:confirm", status_code=204, summary="确认动态验证码 Confirm the second factor", responses=problems(413, 415, 429))
 def confirm(who: Who, form: Annotated[Code, Depends(body_of(Code))]) -> Response:
     """Confirm with a code: this session has two factors from now on, the account's others end."""
-    confirm_factor(who.house.auth, who.session(), form.code, request_id=who.request_id)
+    session = who.session()
+    with limited(who.house.auth, "factor", who.address, client=who.client, request_id=who.request_id):
+        confirm_factor(who.house.auth, session, form.code, request_id=who.request_id)
     return Response(status_code=204)
+
+
+@contextmanager
+def _proving(who: Asking) -> Iterator[None]:
+    with who.house.auth.passwords.place(), limited(who.house.auth, "secret", who.address, client=who.client, request_id=who.request_id):
+        yield

@@ -25,6 +25,9 @@ class Metrics:
         self.requests = Counter("archive_http_requests", "Requests answered", ["method", "route", "status"], registry=self.registry)
         self.seconds = Histogram("archive_http_seconds", "Time to answer", ["method", "route"], buckets=_BUCKETS, registry=self.registry)
         self.deposits = Counter("archive_deposits", "Deposited lines by outcome", ["outcome"], registry=self.registry)
+        self.ended = Counter(
+            "archive_http_connections_ended", "Connections ended against their client's will", ["why"], registry=self.registry
+        )
         self.unsigned = Gauge("archive_log_unsigned_entries", "Durable entries no checkpoint covers yet", registry=self.registry)
         self.failing = Gauge("archive_log_publishing_failing", "Logs whose checkpoints cannot be published", registry=self.registry)
 
@@ -36,7 +39,7 @@ class Metrics:
     def text(self, house: House) -> bytes:
         """The exposition, with the log's state as of now."""
         self.unsigned.set(sum(lag.unsigned for lag in house.publishing.lags()))
-        self.failing.set(len(house.publisher.failing) if house.publisher is not None else 0)
+        self.failing.set(len(house.publisher.failing))
         return generate_latest(self.registry)
 
 

@@ -11,13 +11,15 @@ from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foundation.errors import ArchiveError, StorageUnavailable
 from foundation.ids import new_id
 from service.house import Networks
+from service.http.bodies import HELD, Bodies
+from service.http.errors import AmbiguousRequest
 from service.http.metrics import Metrics
 from service.http.problems import answer
 from service.logs import code_of, log
@@ -35,16 +37,23 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 _HSTS: Final = "max-age=31536000"
+# What is read once is sent once. (`Host` is h11's: it takes one and no more, and one `Content-Length`.)
+_ONCE: Final = frozenset(
+    {b"authorization", b"archive-role", b"content-type", b"content-encoding", b"content-length", b"idempotency-key", b"if-match"}
+)
+_TRANSFER: Final = b"transfer-encoding"
+_FORWARDED: Final = b"x-forwarded-for"
 
 
 class Door:
     """The outermost middleware."""
 
-    def __init__(self, app: ASGIApp, *, networks: Networks, metrics: Metrics, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, networks: Networks, metrics: Metrics, bodies: Bodies, https: bool) -> None:
         """Wrap `app`."""
         self.app = app
         self.networks = networks
         self.metrics = metrics
+        self.bodies = bodies
         self.https = https
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,8 +70,8 @@ class _Passage:
         self.door = door
         self.scope = scope
         self.request_id = new_id()
-        self.address = door.networks.client(peer, Headers(scope=scope).get("x-forwarded-for", ""))
-        self.client = door.networks.class_of(self.address)
+        forwarded, self.ambiguous = _read(scope)
+        self.address, self.client = door.networks.came_from(peer, forwarded)
         self.status = 0
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state.update(request_id=self.request_id, client=self.client, address=self.address)
@@ -77,8 +86,9 @@ class _Passage:
             await send(message)
 
         error: BaseException | None = None
+        app = answer(AmbiguousRequest(), self.request_id) if self.ambiguous else self.door.app
         try:
-            await self.door.app(self.scope, receive, out)
+            await app(self.scope, receive, out)
         except ClientDisconnect:
             self.status = self.status or GONE
         except Exception as raised:
@@ -88,6 +98,7 @@ class _Passage:
                 raise
             await answer(known(raised), self.request_id)(self.scope, receive, out)
         finally:
+            self.door.bodies.release(self.scope["state"].get(HELD, 0))
             self.note(time.monotonic() - began, error or self.scope["state"].get(FAILURE))
 
     def dress(self, headers: MutableHeaders) -> None:
@@ -113,6 +124,26 @@ class _Passage:
             log().info("http.request", **members)
         else:
             log().error("http.failed", error=code_of(error), exc_info=error, **members)
+
+
+def _read(scope: Scope) -> tuple[str, bool]:
+    """(all lines of `X-Forwarded-For` in their order, joined; whether the request could be read in two ways).
+
+    A proxy may add its hop as another line as well as to the last one. A length beside a transfer coding is how requests are smuggled
+    past a proxy (RFC 9112, section 6.1).
+    """
+    forwarded: list[bytes] = []
+    seen: set[bytes] = set()
+    twice = False
+    for name, value in scope["headers"]:
+        if name == _FORWARDED:
+            forwarded.append(value)
+        elif name in _ONCE or name == _TRANSFER:
+            twice = twice or name in seen
+            seen.add(name)
+    if _TRANSFER in seen:
+        twice = twice or b"content-length" in seen or scope["http_version"] == "1.0"
+    return b",".join(forwarded).decode("latin-1"), twice
 
 
 def known(error: Exception) -> ArchiveError:

@@ -6,16 +6,38 @@ from typing import Any
 
 from pydantic import Field
 
+from acts.reasons import REASON_LENGTH
 from service.http.answers import Answer
 from service.http.strict import Form, Instant
 
 
 class UnitForm(Form):
-    """A unit to found; without a parent it is a root."""
+    """A unit to found, and the one it stands under: a fonds has one root, the unit it was founded with."""
 
     code: str = Field(max_length=200)
     title: str = Field(max_length=400)
     parent_id: str | None = Field(default=None, max_length=64)
+
+
+class UnitNameForm(Form):
+    """A unit's new title."""
+
+    title: str = Field(max_length=400)
+    reason: str | None = Field(default=None, max_length=REASON_LENGTH)
+
+
+class UnitPlaceForm(Form):
+    """The unit to stand under."""
+
+    parent_id: str | None = Field(default=None, max_length=64)
+    reason: str | None = Field(default=None, max_length=REASON_LENGTH)
+
+
+class UnitEndForm(Form):
+    """Who takes the duties over, where somebody does."""
+
+    successor_id: str | None = Field(default=None, max_length=64)
+    reason: str | None = Field(default=None, max_length=REASON_LENGTH)
 
 
 class PostForm(Form):
@@ -47,13 +69,13 @@ class HoldingForm(Form):
     begins: Instant | None = None
     ends: Instant | None = None
     acting: bool = False
-    reason: str | None = Field(default=None, max_length=2000)
+    reason: str | None = Field(default=None, max_length=REASON_LENGTH)
 
 
 class ReasonForm(Form):
     """Why, sealed beside the log."""
 
-    reason: str | None = Field(default=None, max_length=2000)
+    reason: str | None = Field(default=None, max_length=REASON_LENGTH)
 
 
 class ClientForm(Form):
@@ -79,15 +101,25 @@ class FirstSecretAnswer(Answer):
 
 
 class ClientMade(Answer):
-    """A registered case system: `name` is what it calls itself in its assertions."""
+    """A registered case system: `name` is what it calls itself in its assertions; `blocked` until it is confirmed, else `active`."""
 
     client_id: str
     name: str
     kid: str
+    state: str
+
+
+class FormerRow(Answer):
+    """What a unit was called and where it stood, until when."""
+
+    title: str
+    parent_id: str | None = None
+    begins: str
+    ends: str
 
 
 class UnitRow(Answer):
-    """A unit."""
+    """A unit, and its names and places before."""
 
     unit_id: str
     code: str
@@ -96,6 +128,7 @@ class UnitRow(Answer):
     founded: str
     ended: str | None = None
     successor_id: str | None = None
+    former: list[FormerRow]
 
 
 class HolderRow(Answer):
@@ -144,13 +177,14 @@ class AccountRow(Answer):
 
 
 class ClientRow(Answer):
-    """A case system."""
+    """A case system: `active`, `blocked` until it is confirmed, or `closed`."""
 
     client_id: str
     name: str
     source_system: str
     title: str
     kid: str
+    state: str
     registered: str
     revoked: str | None = None
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from acts.errors import Refused
 from foundation.errors import ArchiveError
 from policies.form_schema import json_schema
 from policies.permit import REFUSALS
+from policies.purposes import USAGES
 from policies.rulebook.load import Rulebook, base
 from service.house import House
 from service.http.answers import Answer, reply
+from service.http.docs_page import page_of
 from service.http.identity import house_of
+from service.http.member_labels import LABELS
 from service.http.problems import MEDIA_TYPE, TABLE
 from service.http.strict import Form, body_of
 
@@ -31,7 +34,7 @@ DESCRIPTION: Final = (
     " what was sent. Two factors are asked for as in RFC 9470."
 )
 # Operations that need no session, and why: signing in, being alive, and describing oneself.
-OPEN: Final = frozenset({"/v1/token", "/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v1/problems"})
+OPEN: Final = frozenset({"/v1/token", "/healthz", "/readyz", "/metrics", "/docs", "/v1/openapi.json", "/v1/problems"})
 OPEN_OPERATIONS: Final = frozenset({("POST", "/v1/sessions")})
 router = APIRouter(tags=["说明 Description"])
 
@@ -59,10 +62,34 @@ def operation_id(route: APIRoute) -> str:
 @router.get("/v1/openapi.json", summary="接口说明 Description of the API", response_class=Response)
 def description(request: Request) -> Response:
     """The operations, their bodies and their answers, as this document has them."""
-    made = getattr(request.app.state, "description", None)
+    return Response(_made(request.app)[0], media_type="application/json")
+
+
+@router.get("/docs", summary="接口一览 The operations, for people", response_class=HTMLResponse)
+def page(request: Request) -> Response:
+    """The same for people, as one page without scripts, styles or anything from elsewhere: it reads alike without a network."""
+    return HTMLResponse(_made(request.app)[1])
+
+
+@router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+def entrance() -> Response:
+    """Lead whoever opens the bare address in a browser to the page for people; it is no operation of the API."""
+    return RedirectResponse("/docs", 303)
+
+
+@router.head("/docs", include_in_schema=False)
+def page_alone() -> Response:
+    """What a browser or a checker asks of the page before it reads it."""
+    return HTMLResponse()
+
+
+def _made(app: FastAPI) -> tuple[bytes, bytes]:
+    """(as JSON, as a page), made once for an application."""
+    made: tuple[bytes, bytes] | None = getattr(app.state, "description", None)
     if made is None:
-        made = request.app.state.description = json.dumps(document(request.app, base()), ensure_ascii=False).encode()
-    return Response(made, media_type="application/json")
+        whole = document(app, base())
+        made = app.state.description = json.dumps(whole, ensure_ascii=False).encode(), page_of(whole).encode()
+    return made
 
 
 @router.get("/v1/problems", summary="错误代码 Problem codes", response_model=ProblemsAnswer)
@@ -89,9 +116,17 @@ def document(app: FastAPI, rulebook: Rulebook) -> dict[str, Any]:
     for route in _operations(app.routes):
         for method in route.methods or ():
             _finish(made["paths"][route.path_format][method.lower()], route, schemas)
+    for form, use in (("AccessForm", "request"), ("IdentitySearch", "search")):
+        purposes = {code: f"{one.zh} {one.en}" for code, one in rulebook.purposes.by_code.items() if use in one.uses}
+        schemas[form]["properties"]["purpose"].update(_codes(purposes))
+    schemas["AccessForm"]["properties"]["usage"].update(_codes({code: " ".join(titles) for code, titles in USAGES.items()}))
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     return made
+
+
+def _codes(titles: Mapping[str, str]) -> dict[str, Any]:
+    return {"enum": sorted(titles), "x-titles": dict(titles)}
 
 
 def _operations(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
@@ -99,11 +134,14 @@ def _operations(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
         included = getattr(route, "original_router", None)
         if isinstance(included, APIRouter):
             yield from _operations(included.routes)
-        elif isinstance(route, APIRoute):
+        elif isinstance(route, APIRoute) and route.include_in_schema:
             yield route
 
 
 def _finish(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "query":
+            parameter["schema"]["title"] = LABELS[parameter["name"]]
     for response in operation["responses"].values():
         content = response.get("content", {})
         if MEDIA_TYPE in content and "application/json" in content:
@@ -112,8 +150,11 @@ def _finish(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any])
     model = next((model for model in map(_model_of, route.dependant.dependencies) if model is not None), None)
     if model is not None:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[model.__name__] = schema
+        made = {**schema.pop("$defs", {}), model.__name__: schema}
+        for one in made.values():
+            for name, member in one.get("properties", {}).items():
+                member["title"] = LABELS[name]
+        schemas.update(made)
         reference = {"$ref": f"#/components/schemas/{model.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": reference}}}
 

@@ -41,17 +41,22 @@ def _rows(status: int, *codes: str, opaque: bool = False, **headers: str) -> dic
 
 TABLE: Final[Mapping[str, Row]] = {
     **_rows(400, "bad-request", "if-match-malformed", "unsupported-grant-type", "cursor-refused"),
+    # After these the connection ends: where the next request in it would begin is not known.
+    **_rows(400, "ambiguous-request", Connection="close"),
+    **_rows(408, "body-late", Connection="close"),
     **_rows(401, "not-signed-in", WWW_Authenticate=_INVALID_TOKEN),
     **_rows(401, "sign-in-refused", "client-refused", "token-refused", WWW_Authenticate=REALM),
     **_rows(401, "second-factor-required", "factor-missing", WWW_Authenticate=_STEP_UP),
     **_rows(403, "refused", "not-permitted", "grant-required", "purpose-required", "decision-not-yours"),
     **_rows(403, "secret-must-change", "role-not-held", "secret-wrong", "factor-refused"),
     **_rows(404, "not-found", "case-not-found", "request-not-found", "grant-not-found", "entry-not-found", "tile-not-found"),
-    **_rows(404, "no-such-route"),
+    # RFC 8631: where somebody who knocked at a wrong address finds the right ones.
+    **_rows(404, "no-such-route", Link='</v1/openapi.json>; rel="service-desc", </docs>; rel="service-doc"'),
     **_rows(405, "method-not-allowed"),
     **_rows(409, "conflict", "already-deposited", "idempotency-key-reused", "case-version-changed", "request-decided-meanwhile"),
     **_rows(409, "request-closed", "transition-refused", "nobody-can-approve", "grant-ended", "factor-present", "log-nothing-to-admit"),
     **_rows(409, "separation-broken", "post-taken", "not-in-force", "still-in-use", "unit-cycle", "already-there", "not-oneself"),
+    **_rows(409, "last-administrator", "one-root"),
     **_rows(409, "archive-already-founded", "archive-not-founded", "fonds-exists"),
     **_rows(409, "not-yet-published", Retry_After="1"),
     **_rows(412, "request-version-changed"),
@@ -61,15 +66,16 @@ TABLE: Final[Mapping[str, Row]] = {
     **_rows(423, "import-busy"),
     **_rows(503, "clock-behind", Retry_After="2"),
     **_rows(428, "if-match-required"),
-    **_rows(429, "identity-search-limit"),
-    **_rows(503, "sign-in-busy", "storage-unavailable", Retry_After="2"),
+    **_rows(429, "identity-search-limit", "too-many-tries"),
+    **_rows(503, "sign-in-busy", "bodies-busy", "storage-unavailable", "preparation-interrupted", Retry_After="2"),
     # Mistakes in the code, and states only the office's administrators can mend: told in full to the log and to nobody else.
     **_rows(500, "internal", "unrecorded-change", "entry-refused", "calendar-uncovered", opaque=True),
     **_rows(500, "cannot-open", "unknown-suite", "log-export-differs", "log-damaged", opaque=True),
     **_rows(500, "mapping-refused", "source-unreadable", "import-state-refused", opaque=True),
     **_rows(503, "key-ring", "key-ring-missing", "key-ring-exists", "key-ring-exposed", "key-ring-wrong-secret", opaque=True),
     **_rows(503, "key-ring-damaged", "key-ring-foreign", "key-ring-stale", "key-ring-credential", opaque=True),
-    **_rows(503, "key-missing", "key-destroyed", "key-still-needed", "rulebook-refused", "wrong-database", opaque=True),
+    **_rows(503, "key-ring-unreadable", opaque=True),
+    **_rows(503, "key-missing", "key-destroyed", "key-still-needed", "rulebook-refused", "overlay-refused", "wrong-database", opaque=True),
     **_rows(503, "log-refused", "log-rolled-back", "log-forked", "log-anchor-missing", "log-anchor-unreadable", opaque=True),
 }
 INTERNAL: Final = Row(500, opaque=True)
@@ -81,6 +87,7 @@ _TITLES: Final[Mapping[int, str]] = {
     403: "不允许",
     404: "没有找到",
     405: "方法不支持",
+    408: "请求超时",
     409: "与现有状态冲突",
     412: "版本已变化",
     413: "内容过大",

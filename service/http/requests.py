@@ -16,7 +16,7 @@ from policies.facts import Asked
 from policies.level import Level, level_of
 from service.http.answers import Answer, Id, known_id, problems, reply
 from service.http.identity import Who
-from service.http.preconditions import ReadVersion, etag
+from service.http.preconditions import IdempotencyKey, ReadVersion, etag
 from service.http.strict import Form, Instant, body_of
 
 router = APIRouter(prefix="/v1/access-requests", tags=["查询审批 Access requests"])
@@ -34,7 +34,8 @@ class AccessForm(Form):
     purpose: str = Field(max_length=60, examples=["review"])
     reason: str = Field(max_length=4000)
     usage: str = Field(max_length=60, examples=["read-only"])
-    max_uses: int = Field(ge=1, le=10_000)
+    # Described here and judged by the rulebook, so that it is told together with what else is wrong with the form.
+    max_uses: int = Field(json_schema_extra={"minimum": 1, "maximum": 10_000})
     not_before: Instant | None = None
     expires_at: Instant
 
@@ -94,8 +95,15 @@ class DecisionAnswer(Answer):
     comment: str | None = None
 
 
+class CaseRelation(Answer):
+    """How the applicant stood to one case of the form when filing it."""
+
+    case_id: str
+    relation: str
+
+
 class RequestAnswer(Answer):
-    """A request as it stands now. `decidable`: the caller may decide it now."""
+    """A request as it stands now. `decidable`: the caller may decide it now. Lists leave `reason`, `usage` and `relations` out."""
 
     request_id: str
     version: int
@@ -104,6 +112,7 @@ class RequestAnswer(Answer):
     chain: str
     applicant_id: str | None = None
     applicant_role: str
+    relations: list[CaseRelation] | None = None
     purpose: str
     usage: str | None = None
     reason: str | None = None
@@ -140,7 +149,7 @@ class DecidedAnswer(Answer):
 
 
 @router.post("", status_code=201, summary="提交审批表 File a request", response_model=FiledAnswer, responses=problems(404, 409, 413, 415))
-def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))]) -> Response:
+def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))], key: IdempotencyKey) -> Response:
     """File a form. 404 where it names a case that is not the applicant's to know of; 409 with `stages` where nobody could approve it."""
     caller = who.caller()
     filed = filing.file(
@@ -148,7 +157,7 @@ def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))]) ->
         caller,
         filing.Form(
             cases=tuple(known_id(case_id) for case_id in form.cases),
-            paths=tuple(dict.fromkeys(form.fields)),
+            paths=tuple(form.fields),
             level=_level(form.level),
             purpose=form.purpose,
             reason=form.reason,
@@ -157,16 +166,28 @@ def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))]) ->
             not_before=form.not_before,
             expires_at=form.expires_at,
         ),
+        idempotency_key=key,
     )
     answer = FiledAnswer(request_id=filed.request_id, version=filed.version, entry_id=filed.entry_id, log_index=filed.log_index)
     return reply(answer, 201, ETag=etag(filed.version), Location=f"/v1/access-requests/{filed.request_id}")
 
 
-@router.get("", summary="审批表列表 List requests", response_model=RequestsAnswer, responses=problems())
+@router.get(
+    "",
+    summary="审批表列表：我的，或待我审批（?box=to-decide） List requests: mine, or for me to decide (?box=to-decide)",
+    response_model=RequestsAnswer,
+    responses=problems(),
+)
 def several(
-    who: Who, box: Annotated[Literal["mine", "to-decide"], Query(description="我的，或待我审批 Mine, or for me to decide")] = "mine"
+    who: Who,
+    box: Annotated[
+        Literal["mine", "to-decide"],
+        Query(description="`mine` 我提交的（不写即此）；`to-decide` 待我审批的 Filed by me (the default), or for me to decide"),
+    ] = "mine",
 ) -> Response:
-    """One's own requests, or those that wait for one's decision."""
+    """不写参数只列本人提交的；审批人用 `?box=to-decide` 看待自己审批的。 One's own requests; an approver finds those that wait for
+    a decision with `?box=to-decide`.
+    """
     caller = who.caller()
     found = grants.requests_of(who.desk, caller, to_decide=box == "to-decide")
     return reply(RequestsAnswer(requests=[_request(view) for view in found]))
@@ -186,10 +207,10 @@ def one(request_id: Id, who: Who) -> Response:
     response_model=WithdrawnAnswer,
     responses=problems(400, 404, 409, 412, 428),
 )
-def withdraw(who: Who, request_id: Id, version: ReadVersion) -> Response:
+def withdraw(who: Who, request_id: Id, version: ReadVersion, key: IdempotencyKey) -> Response:
     """The applicant takes a pending request back."""
     caller = who.caller()
-    after = filing.withdraw(who.desk, caller, known_id(request_id), version)
+    after = filing.withdraw(who.desk, caller, known_id(request_id), version, idempotency_key=key)
     return reply(WithdrawnAnswer(request_id=request_id, version=after), ETag=etag(after))
 
 
@@ -199,7 +220,13 @@ def withdraw(who: Who, request_id: Id, version: ReadVersion) -> Response:
     response_model=DecidedAnswer,
     responses=problems(400, 404, 409, 412, 413, 415, 428),
 )
-def decide(who: Who, request_id: Id, form: Annotated[DecisionForm, Depends(body_of(DecisionForm))], version: ReadVersion) -> Response:
+def decide(
+    who: Who,
+    request_id: Id,
+    form: Annotated[DecisionForm, Depends(body_of(DecisionForm))],
+    version: ReadVersion,
+    key: IdempotencyKey,
+) -> Response:
     """Approve, perhaps less than was asked, or refuse with a reason. Two decisions at once: one wins, the other gets 409 or 412."""
     caller = who.caller()
     if form.trim is not None and form.verdict == "refuse":
@@ -221,6 +248,7 @@ def decide(who: Who, request_id: Id, form: Annotated[DecisionForm, Depends(body_
             max_uses=trim.max_uses,
             expires_at=trim.expires_at,
         ),
+        idempotency_key=key,
     )
     answer = DecidedAnswer(
         request_id=done.request_id,
@@ -256,6 +284,7 @@ def _request(view: RequestView) -> RequestAnswer:
         chain=facts.chain,
         applicant_id=facts.applicant_id,
         applicant_role=facts.applicant_role,
+        relations=[CaseRelation(case_id=case_id, relation=name) for case_id, name in sorted(view.relations.items())] or None,
         purpose=facts.purpose,
         usage=view.usage or None,
         reason=view.reason or None,

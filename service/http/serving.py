@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ import uvicorn
 
 from service.house import House
 from service.http.app import create_app
+from service.http.connections import Places, connections_of
 from service.logs import log
 
 # After SIGTERM, requests that run may finish for this long; what they committed is committed either way.
 GRACE_SECONDS = 20
+# Descriptors that are no client's: the database's connections, the crew's sockets, files of the moment.
+_OWN_DESCRIPTORS = 400
 
 
 class Server(uvicorn.Server):
@@ -42,12 +46,19 @@ class Server(uvicorn.Server):
 
 def server_of(house: House, *, host: str, port: int) -> Server:
     """A server for the house that is not running yet. Its one process owns an SQLite file, so there is no number of workers to choose."""
+    app = create_app(house)
+    places = Places(
+        clients=min(house.limits.clients, _descriptors(house.limits.clients)),
+        clients_per_address=house.limits.clients_per_address,
+        networks=house.networks,
+        metrics=app.state.metrics,
+    )
     config = uvicorn.Config(
-        create_app(house),
+        app,
         host=host,
         port=port,
         loop="asyncio",
-        http="h11",
+        http=connections_of(places),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -61,6 +72,19 @@ def server_of(house: House, *, host: str, port: int) -> Server:
         h11_max_incomplete_event_size=64 * 1024,
     )
     return Server(config)
+
+
+def _descriptors(wanted: int) -> int:
+    """How many of `wanted` clients this process has descriptors for; its own limit is raised to that where the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited:
+        return wanted
+    needed = wanted + _OWN_DESCRIPTORS
+    if soft < needed:
+        soft = needed if hard == unlimited else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(soft - _OWN_DESCRIPTORS, soft // 4)
 
 
 def serve(house: House, *, host: str, port: int) -> None:

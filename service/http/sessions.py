@@ -8,13 +8,14 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from auth.addresses import limited
 from auth.sessions import FACTOR, SECRET, bearer_of, revoke_own, sessions_of, sign_out
 from auth.signin import Attempt, sign_in
 from foundation.clock import from_ms, iso
 from service.house import House
 from service.http.answers import Answer, Id, known_id, open_problems, problems, reply
 from service.http.identity import Who, house_of, request_id_of
-from service.http.strict import Form, body_of
+from service.http.strict import STRANGERS, Form, body_of
 
 router = APIRouter(prefix="/v1/sessions", tags=["登录 Signing in"])
 
@@ -65,13 +66,19 @@ class SessionsAnswer(Answer):
     sessions: list[SessionRow]
 
 
-@router.post("", status_code=201, summary="登录 Sign in", response_model=SessionAnswer, responses=open_problems(401, 413, 415, 422))
-def enter(form: Annotated[SignIn, Depends(body_of(SignIn))], request: Request, house: Annotated[House, Depends(house_of)]) -> Response:
+@router.post("", status_code=201, summary="登录 Sign in", response_model=SessionAnswer, responses=open_problems(401, 413, 415, 422, 429))
+def enter(
+    form: Annotated[SignIn, Depends(body_of(SignIn, STRANGERS))], request: Request, house: Annotated[House, Depends(house_of)]
+) -> Response:
     """Open a session with login, secret and, where enrolled, a one-time code. Every refusal reads and takes alike."""
     attempt = Attempt(
         client=request.state.client, address=request.state.address, device=form.device or None, request_id=request_id_of(request)
     )
-    signed = sign_in(house.auth, fonds=form.fonds, login=form.login, secret=form.password, code=form.totp or None, attempt=attempt)
+    with (
+        house.auth.passwords.place(),
+        limited(house.auth, "sign-in", attempt.address, client=attempt.client, request_id=attempt.request_id),
+    ):
+        signed = sign_in(house.auth, fonds=form.fonds, login=form.login, secret=form.password, code=form.totp or None, attempt=attempt)
     token, seconds = bearer_of(house.auth, signed.session)
     answer = SessionAnswer(
         access_token=token,

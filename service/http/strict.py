@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
+from anyio.to_thread import run_sync
 from fastapi import Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from foundation.clock import parse_iso
 from foundation.errors import Fault, InvalidInput
 from foundation.strict_json import loads
-from service.http.errors import BodyTooLarge, UnsupportedType
+from service.http.bodies import Bodies
+from service.http.errors import BodyLate, BodyTooLarge, UnsupportedType
 
 M = TypeVar("M", bound=BaseModel)
 JSON: Final = "application/json"
 NDJSON: Final = "application/x-ndjson"
 FORM: Final = "application/x-www-form-urlencoded"
-# Requests but deposits are forms of a few lines.
+# Requests but deposits are forms of a few lines; so many bytes of JSON are parsed in less time than it takes to hand them to a thread.
 SMALL: Final = 256 * 1024
+_AT_ONCE: Final = 8 * 1024
+# What a stranger may send: a sign-in with the longest secret there is, in Chinese.
+STRANGERS: Final = 16 * 1024
+# A body has this long, and longer only while it comes at this rate: 8 MiB take ten minutes at most.
+_PATIENCE_SECONDS: Final = 15.0
+_BYTES_A_SECOND: Final = 14 * 1024
 
 
 class Form(BaseModel):
@@ -29,9 +40,10 @@ class Form(BaseModel):
 
 
 def _instant(value: object) -> object:
-    if not isinstance(value, str) or len(value) > 40:
-        raise ValueError("instant")
-    return parse_iso(value)
+    if isinstance(value, str) and len(value) <= 40:
+        with suppress(ValueError):
+            return parse_iso(value)
+    raise PydanticCustomError("instant", "instant")
 
 
 Instant = Annotated[
@@ -52,6 +64,11 @@ _RULES: Final[Mapping[str, tuple[str, str, str]]] = {
     "less_than_equal": ("out-of-range", "大于 {le}。", "It is more than {le}."),
     "string_pattern_mismatch": ("format", "格式不符。", "It is of another form."),
     "literal_error": ("unknown-code", "不在清单内：{expected}。", "It is not on the list: {expected}."),
+    "instant": (
+        "format",
+        "须为日期和时间，并带时区，如 2026-12-01T09:00:00+08:00。",
+        "It must be a date and time with its zone, as in 2026-12-01T09:00:00+08:00.",
+    ),
     "value_error": ("format", "格式不符。", "It is of another form."),
     "string_type": ("type", "应为文本。", "It must be a text."),
     "int_type": ("type", "应为整数。", "It must be an integer."),
@@ -67,13 +84,19 @@ _OTHERWISE: Final = ("type", "类型或格式不符。", "It is of the wrong typ
 class body_of(Generic[M]):  # noqa: N801  read as a function where it is used: Depends(body_of(Form))
     """A dependency that reads a small JSON body into a model; BodyTooLarge, UnsupportedType, InvalidInput."""
 
-    def __init__(self, model: type[M]) -> None:
-        """`model` is also what `service.http.openapi` describes the body by."""
+    def __init__(self, model: type[M], most: int = SMALL) -> None:
+        """`model` is also what `service.http.openapi` describes the body by; `most`: bytes."""
         self.model = model
+        self.most = most
 
     async def __call__(self, request: Request) -> M:
         """Read the body of `request`."""
-        return checked(self.model, loads(await read_body(request, SMALL, JSON), max_bytes=SMALL))
+        body = await read_body(request, self.most, JSON)
+        # Parsing a large one here would keep every other request waiting.
+        return self._parsed(body) if len(body) <= _AT_ONCE else await run_sync(self._parsed, body)
+
+    def _parsed(self, body: bytes) -> M:
+        return checked(self.model, loads(body, max_bytes=self.most))
 
 
 def checked(model: type[M], value: object) -> M:
@@ -85,17 +108,25 @@ def checked(model: type[M], value: object) -> M:
 
 
 async def read_body(request: Request, limit: int, media_type: str) -> bytes:
-    """The whole body, at most `limit` bytes."""
+    """The whole body, at most `limit` bytes; UnsupportedType, BodyTooLarge, BodyLate, BodiesBusy."""
     require_type(request, media_type)
     length = request.headers.get("content-length", "0")
     if not length.isascii() or not length.isdigit() or int(length[:20]) > limit:
         raise BodyTooLarge(limit=limit)
+    bodies: Bodies = request.app.state.bodies
     parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BodyTooLarge(limit=limit)
-        parts.append(part)
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout_at(began + _PATIENCE_SECONDS) as deadline:
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise BodyTooLarge(limit=limit)
+                bodies.take(request.scope["state"], len(part))
+                parts.append(part)
+                deadline.reschedule(began + _PATIENCE_SECONDS + size / _BYTES_A_SECOND)
+    except TimeoutError:
+        raise BodyLate from None
     return b"".join(parts)
 
 

@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
+from auth.addresses import limited
 from auth.clients import issue_token
 from service.house import House
 from service.http.answers import Answer, open_problems, reply
 from service.http.errors import BadRequest, GrantTypeRefused
 from service.http.identity import house_of, request_id_of
-from service.http.strict import FORM, read_body
+from service.http.strict import FORM, STRANGERS, read_body
 
 router = APIRouter(prefix="/v1", tags=["登录 Signing in"])
 _ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_MOST_BYTES: Final = 16 * 1024
 _FORM = {
     "requestBody": {
         "required": True,
@@ -51,7 +51,7 @@ class TokenAnswer(Answer):
 
 
 async def _form(request: Request) -> dict[str, str]:
-    body = await read_body(request, _MOST_BYTES, FORM)
+    body = await read_body(request, STRANGERS, FORM)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=True, max_num_fields=10, errors="strict")
     except ValueError:
@@ -66,12 +66,14 @@ async def _form(request: Request) -> dict[str, str]:
     "/token",
     summary="业务系统取令牌 Token for a case system",
     response_model=TokenAnswer,
-    responses=open_problems(400, 401, 413, 415),
+    responses=open_problems(400, 401, 413, 415, 429),
     openapi_extra=_FORM,
 )
 def token(form: Annotated[dict[str, str], Depends(_form)], request: Request, house: Annotated[House, Depends(house_of)]) -> Response:
     """One assertion, used once, for one access token. Every refusal of an assertion reads alike."""
     if form.get("grant_type") != "client_credentials" or form.get("client_assertion_type") != _ASSERTION or "client_assertion" not in form:
         raise GrantTypeRefused
-    issued = issue_token(house.auth, form["client_assertion"], network=request.state.client, request_id=request_id_of(request))
+    state, request_id = request.state, request_id_of(request)
+    with limited(house.auth, "token", state.address, client=state.client, request_id=request_id):
+        issued = issue_token(house.auth, form["client_assertion"], network=state.client, request_id=request_id)
     return reply(TokenAnswer(access_token=issued.access_token, expires_in=issued.expires_in))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from foundation.errors import Fault, InvalidInput
+from archive.errors import AlreadyDeposited
+from foundation.errors import ArchiveError, Fault, InvalidInput
 
 Status = Literal["created", "same", "refused"]
 
@@ -15,13 +16,22 @@ Status = Literal["created", "same", "refused"]
 class Answer:
     """What became of one record, known only after its commit.
 
-    `code` is the stable error code of a refusal (`invalid-input`, `conflict`, ...), `faults` what to mend where the input was at fault.
+    `code` is the stable error code of a refusal (`invalid-input`, `already-deposited`, ...), `zh` and `en` its sentences, `faults` what to
+    mend where the input was at fault.
     """
 
     status: Status
     case_id: str | None = None
     code: str = ""
     faults: tuple[Fault, ...] = ()
+    zh: str = ""
+    en: str = ""
+
+    @classmethod
+    def refusing(cls, error: ArchiveError) -> Answer:
+        """The answer to a record that was refused with `error`."""
+        faults = error.faults if isinstance(error, InvalidInput) else ()
+        return cls("refused", code=error.code, faults=faults, zh=error.text_zh, en=error.text_en)
 
 
 class Depositor(Protocol):
@@ -35,8 +45,8 @@ class Depositor(Protocol):
 class DryRun:
     """Checks records and keeps nothing: `check` raises InvalidInput, as policies.validation.validate does.
 
-    Two rows of one file with the same case number are answered as the archive would: the same content again is `same`, other content a
-    conflict.
+    Two rows of one file with the same case number are answered as the archive would: the same content again is `same`, other content is
+    `already-deposited`.
     """
 
     def __init__(self, check: Callable[[dict[str, Any]], object]) -> None:
@@ -53,10 +63,10 @@ class DryRun:
         try:
             self._check(record)
         except InvalidInput as refusal:
-            return Answer("refused", code=refusal.code, faults=refusal.faults)
+            return Answer.refusing(refusal)
         # hash() is keyed per process and stays in it.
         key, content = (record.get("source_system"), record.get("case_no")), hash(repr(record))
         if key not in self._seen:
             self._seen[key] = content
             return Answer("created")
-        return Answer("same") if self._seen[key] == content else Answer("refused", code="conflict")
+        return Answer("same") if self._seen[key] == content else Answer.refusing(AlreadyDeposited())

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 from foundation.errors import Fault
 from service.importing.cells import as_text
+from service.importing.depositor import Answer
 from service.importing.errors import SourceUnreadable
 
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
@@ -51,11 +52,6 @@ class Summary:
     stopped: SourceUnreadable | None = None
     """Why the rest of the file was not read."""
 
-    @property
-    def deposited(self) -> int:
-        """Rows of the file that are in the archive."""
-        return self.created + self.same + self.resumed
-
 
 def reasons(code: str, faults: Sequence[Fault]) -> set[tuple[str, str]]:
     """The reasons of one refusal, with the numbers of array items left out."""
@@ -77,14 +73,14 @@ class ErrorRows:
         self._writer: Any = None
         path.unlink(missing_ok=True)
 
-    def write(self, row: int, case_no: str, code: str, faults: Sequence[Fault], cells: dict[str, Any]) -> None:
-        """Write one line for each fault of a row."""
+    def write(self, row: int, case_no: str, answer: Answer, cells: dict[str, Any]) -> None:
+        """Write one line for each fault of a refused row, or one with the refusal's own words where it names none."""
         if self._writer is None:
             self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8-sig", newline="")
             self._writer = csv.writer(self._file)
             self._writer.writerow(["行号 row", "信访件编号 case_no", "字段 field", "规则 rule", "说明", "explanation", *self._columns])
         raw = [_harmless(as_text(cells.get(column)) or "") for column in self._columns]
-        for one in faults or [Fault("", code, "", "")]:
+        for one in answer.faults or [Fault("", answer.code, answer.zh, answer.en)]:
             self._writer.writerow([row, _harmless(case_no), one.path, one.rule, one.zh, one.en, *raw])
 
     @property

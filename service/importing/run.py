@@ -152,7 +152,7 @@ class _Import:
         else:
             summary.refused += 1
             summary.reasons.update(reasons(answer.code, answer.faults))
-            errors.write(number, case_no, answer.code, answer.faults, cells)
+            errors.write(number, case_no, answer, cells)
         if self._state is not None and answer.status != "refused":
             self._state.note(number, answer.status)
         if self._options.progress is not None:

@@ -253,3 +253,23 @@ def test_a_case_of_another_source_system_does_not_exist_for_a_client(world: Worl
         supplement(world.desk, stranger, receipt.case_id, base_version=1, part=rating, reason="评价")
     with pytest.raises(NotFound):
         supplement(world.desk, world.system, receipt.entry_id, base_version=1, part=rating, reason="评价")
+
+
+def test_a_name_in_a_readable_code_is_refused_at_deposit_and_at_correction_and_stored_nowhere(world: World) -> None:
+    for slip in ({"case_no": "来信-张三-1"}, {"registering_unit_code": "张三户"}, {"cooperating_unit_codes": ["10000001234"]}):
+        with pytest.raises(InvalidInput) as caught:
+            deposit(world.desk, world.system, world.record(**slip))
+        assert [fault.path.removesuffix("[0]") for fault in caught.value.faults] == list(slip)
+    with world.desk.db.read() as conn:
+        assert conn.execute(select(func.count()).select_from(cases)).scalar_one() == 0
+    receipt = deposit(world.desk, world.system, world.record())
+    with pytest.raises(InvalidInput) as caught:
+        correct(
+            world.desk,
+            world.system,
+            receipt.case_id,
+            base_version=1,
+            record=world.record(case_leader_staff_id="10000001234"),
+            reason="更正",
+        )
+    assert [fault.path for fault in caught.value.faults] == ["case_leader_staff_id"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 from sqlalchemy import select, update
 
 from acts.errors import Refused
+from acts.reasons import REASON_LENGTH
 from archive import opening
+from archive.finding_persons import find_person
 from archive.intake import deposit
 from archive.reading import view
 from archive.requests.approvals import Trim, decide_request
@@ -171,6 +174,35 @@ def test_a_grant_or_session_that_ends_while_it_is_opened_releases_nothing(world:
     finally:
         steps.install_hook(None)
     assert [entry.verdict for entry in world.entries("access.outcome")] == ["refuse"]
+
+
+@pytest.mark.parametrize("first", ["returned", "revoked"])
+def test_a_grant_that_was_returned_or_revoked_is_ended_no_second_time(world: World, case_id: str, first: str) -> None:
+    grant_id = granted(world, case_id)
+    acts = {
+        "returned": lambda: give_back(world.desk, world.caller("S-1"), grant_id),
+        "revoked": lambda: revoke(world.desk, world.caller("S-2"), grant_id, "不再需要"),
+    }
+    acts[first]()
+    for again in acts.values():
+        with pytest.raises(TransitionRefused):
+            again()
+    assert [entry.kind for entry in world.entries("grant.returned", "grant.revoked")] == [f"grant.{first}"]
+
+
+def test_a_reason_has_one_greatest_length_wherever_one_is_given(world: World, case_id: str) -> None:
+    grant_id, longest = granted(world, case_id), "长" * REASON_LENGTH
+    purpose = "verify-identity"
+    acts: list[Callable[[str], object]] = [
+        lambda reason: revoke(world.desk, world.caller("S-2"), grant_id, reason),
+        lambda reason: find_person(world.desk, world.caller("S-4"), "name", "某某", purpose=purpose, reason=reason),
+        lambda reason: supplement(world.desk, world.system, case_id, base_version=9, part={}, reason=reason),
+    ]
+    for act in acts:
+        with pytest.raises(InvalidInput) as refused:
+            act(longest + "长")
+        assert ("reason", "too-long") in {(fault.path, fault.rule) for fault in refused.value.faults}
+    revoke(world.desk, world.caller("S-2"), grant_id, longest)
 
 
 def test_a_clock_set_back_opens_no_grant_that_was_returned(world: World, case_id: str) -> None:

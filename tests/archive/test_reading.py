@@ -8,7 +8,7 @@ from acts.desk import Caller
 from archive import opening
 from archive.errors import CursorRefused, TooManySearches
 from archive.finding import find
-from archive.finding_persons import LIMIT, find_person
+from archive.finding_persons import find_person
 from archive.intake import deposit, deposit_many
 from archive.reading import view
 from archive.versions import correct
@@ -16,6 +16,7 @@ from case_world import World
 from foundation import steps
 from foundation.errors import ArchiveError, InvalidInput, NotFound
 from petition_records import accusation
+from policies.rulebook.load import base
 
 
 def break_the_log(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +140,7 @@ def test_exact_search_wants_a_purpose_a_reason_and_ends_at_its_limit(world: Worl
     for kind, value, reason in (("name", "张三", " "), ("birth_date", "张三", "核对"), ("name", "", "核对"), ("name", "张" * 101, "核对")):
         with pytest.raises(InvalidInput):
             find_person(world.desk, handler, kind, value, purpose="review", reason=reason)
-    for _ in range(LIMIT):
+    for _ in range(base().limits.count("identity_searches")):
         find_person(world.desk, handler, "name", "无此人", purpose="review", reason="核对")
     for move in (0, -7200):
         world.clock.advance(move)

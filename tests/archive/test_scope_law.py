@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
 from archive.facts import case_facts
-from archive.scoping import scope_clause
+from archive.scoping import clause_of, scoped
 from archive.tables import case_named_persons, case_units, case_walls, cases
-from archive.walls import person_tag, unit_tag
+from archive.walls import Whom, person_tag, unit_tag
 from case_world import FONDS, PEOPLE, UNITS, World, make_world
 from foundation.clock import MovableClock
 from foundation.database import Database
@@ -112,15 +112,16 @@ def test_lists_select_exactly_what_the_rule_permits(
             ids = {put_case(world, shape) for shape in made}
             rules = world.desk.rulebook(FONDS)
             with database.read() as conn:
-                facts = case_facts(conn, world.desk.keys, FONDS, dict.fromkeys(ids, None))
                 for staff_no in STAFF:
                     principal = world.principal(staff_no)
+                    facts = case_facts(conn, world.desk.keys, FONDS, dict.fromkeys(ids, None), Whom.of(principal))
                     for action in ("case.list", "case.search_identity"):
                         allowed = decide(principal, action, FondsFacts(fonds=FONDS, purpose="review"), (), clock.now(), rules)
                         if not isinstance(allowed, Permit) or allowed.scope is None:
                             continue
-                        where = scope_clause(conn, world.desk.keys, allowed.scope)
-                        selected = set(conn.execute(select(cases.c.case_id).where(where, cases.c.case_id.in_(ids))).scalars())
+                        scope = scoped(conn, world.desk.keys, allowed.scope)
+                        query = select(cases.c.case_id).where(clause_of(scope.shape), cases.c.case_id.in_(ids))
+                        selected = set(conn.execute(query, scope.values).scalars())
                         assert selected == {case_id for case_id, one in facts.items() if allowed.scope.matches(one)}
                         assert selected == {
                             case_id

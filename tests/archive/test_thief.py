@@ -1,166 +1,161 @@
-"""A thief with the database, its WAL, the key ring file and everything the archive wrote gets nothing of what is sealed."""
+"""A thief with the database, its files and everything the archive wrote gets nothing of what is sealed."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import itertools
+import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from archive.finding import find
-from archive.finding_persons import find_person
+import archive.tables
 from archive.intake import deposit
-from archive.reading import view
-from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
-from archive.requests.openings import open_case
-from archive.versions import correct, supplement
 from case_world import World, make_world
 from foundation.clock import MovableClock
 from foundation.database import Database
+from foundation.tables import metadata
 from fresh_databases import BACKENDS, FreshDatabases
-from policies.level import Level
+from petition_records import typical
 from policies.rulebook.load import base
+from sealed_canaries import FEW_VALUES, Canaries, sealed_fields, spellings
+from thief_scene import KILLED_AT, killed_over, live_through, loot, rulebook_of_every_type, write_ahead_position
+from vault.container import Container
+
+# For each field of few values: its place among the petitioners, and values between which the thief must not tell.
+FEW: dict[str, tuple[Any, ...]] = {
+    "petitioners[].sex": ("male", "female", "unknown", None),
+    "petitioners[].confidentiality_requested": (True, False),
+    "petitioners[].birth_date": ("1950-01-31", "1999-12-01", None),
+}
 
 
-def planted(world: World) -> tuple[dict[str, Any], dict[str, str]]:
-    """A record with a canary of its own in every sealed field, and the canaries by field path."""
-    record = world.record()
-    canaries: dict[str, str] = {}
-    numbers = itertools.count(1)
-
-    def canary(path: str, kind: str) -> Any:
-        number = next(numbers)
-        value = {
-            "petitioners[].id_number": f"9999991990133{number:04d}X",
-            "petitioners[].mobile": f"1000009{number:04d}",
-            "petitioners[].email": f"kanari{number:04d}@example.invalid",
-            "attachments[].sha256": hashlib.sha256(str(number).encode()).hexdigest(),
-            "petitioners[].birth_date": "1899-12-30",
-            "petitioners[].sex": "female",
-        }.get(path, f"金丝雀{number:04d}号文字")
-        canaries[path] = value
-        return [value] if kind == "strings" else value
-
-    for field in base().catalogue:
-        if not field.sealed or field.made_by_archive or field.type in {"json", "bool", "dated-texts", "code"}:
-            continue
-        group, _, name = field.path.rpartition(".")
-        key = group.removesuffix("[]")
-        if key == "attachments":
-            continue
-        if not key:
-            record[name] = canary(field.path, field.type)
-        elif group.endswith("[]"):
-            record.setdefault(key, [{}])
-            if not record[key]:
-                continue
-            record[key][0][name] = canary(field.path, field.type)
-    record["summary"] = f"{canaries['summary']} 涉及{canaries['petitioners[].name']}（{canaries['petitioners[].id_number']}）"
-    return record, canaries
+def test_every_sealed_field_carries_a_canary_or_is_one_of_few_values() -> None:
+    canaries = Canaries()
+    catalogue = rulebook_of_every_type().catalogue
+    canaries.plant(typical(), catalogue)
+    paths = {one.path for one in sealed_fields(catalogue)}
+    few = {one.path for one in sealed_fields(catalogue) if one.type in FEW_VALUES}
+    assert {path.removesuffix(".date") for path in canaries.planted} | few == paths
+    assert few <= set(FEW) <= paths
+    assert {one.path for one in sealed_fields(base().catalogue)} <= paths
 
 
-def spellings(value: str) -> Iterator[bytes]:
-    """The ways a careless archive would write a value down."""
-    raw = value.encode()
-    for form in (raw, value.encode("utf-16-le"), value.encode("utf-16-be"), value.encode("gb18030")):
-        yield form
-        yield form.hex().encode()
-        yield form.hex().upper().encode()
-    # In base64 a value shows in one of three alignments; its inside is the same whatever stands around it.
-    for shift in range(3):
-        yield base64.b64encode(b"\0" * shift + raw)[4 : (len(raw) + shift) // 3 * 4]
-        yield base64.urlsafe_b64encode(b"\0" * shift + raw)[4 : (len(raw) + shift) // 3 * 4]
-    for name in ("md5", "sha1", "sha256", "sha512", "sm3", "blake2b"):
-        digest = hashlib.new(name, raw).digest()
-        yield digest[:16]
-        yield digest.hex()[:32].encode()
-        yield base64.b64encode(digest)[:20]
-    yield value.encode("unicode_escape")
-
-
-def everything(database: Database, folder: Path) -> bytes:
-    """All bytes a thief could carry off."""
-    parts = []
-    if database.dialect == "sqlite":
-        path = Path(str(database.url.database))
-        parts += [one.read_bytes() for one in sorted(path.parent.glob(path.name + "*"))]
-    else:
-        with database.read() as conn:
-            tables = conn.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).scalars().all()
-            for table in tables:
-                for row in conn.execute(text(f'SELECT * FROM "{table}"')):
-                    parts += [value if isinstance(value, bytes) else str(value).encode() for value in row]
-    parts += [one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()]
-    return b"\x1e".join(parts)
+def test_the_search_finds_what_a_careless_archive_would_leave() -> None:
+    canaries = Canaries()
+    value = canaries.text("a field")
+    for name, form in spellings(value):
+        assert f"a field ({name})" in canaries.found_in(b"\0\1" + form + b"\2")
+    assert canaries.found_in(b"\0" * 4096) == []
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_no_sealed_value_is_anywhere_in_any_spelling(
     backend: str, fresh_databases: FreshDatabases, clock: MovableClock, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    canaries = Canaries()
     with fresh_databases.fresh(backend) as urls:
         database = Database(urls.application)
-        world = make_world(database, clock, tmp_path)
-        record, canaries = planted(world)
-        assert len(canaries) > 15
-        live_through(world, record, canaries)
-        stolen = everything(database, tmp_path)
+        cluster = fresh_databases.cluster if backend == "postgresql" else None
+        world = make_world(database, clock, tmp_path, rulebook_of_every_type())
+        since = write_ahead_position(database)
+        live_through(world, canaries, tmp_path)
+        for step in KILLED_AT:
+            killed_over(
+                world, urls, tmp_path, canaries.plant(world.record(case_no=f"K-{step}"), world.desk.rulebook("F001").catalogue), step
+            )
+        stolen = loot(database, tmp_path, cluster, since)
         world.desk.uow.close()
         database.close()
+        stolen += loot_after_closing(urls.application, backend)
     out, err = capfd.readouterr()
     stolen += out.encode() + err.encode()
-    assert b"county-petition" in stolen  # the search does see what is plain
-    found = sorted(
-        {
-            path
-            for path, value in canaries.items()
-            if path not in {"petitioners[].sex", "petitioners[].birth_date"}
-            for form in spellings(value)
-            if len(form) >= 8 and form in stolen
-        }
-    )
-    assert found == []
+    assert stolen.count(b"county-petition") > 3  # the search does see what is plain
+    assert (tmp_path / "keys" / "ring.new").exists()  # what a kill left is among it
+    assert canaries.found_in(stolen) == []
 
 
-def live_through(world: World, record: dict[str, Any], canaries: dict[str, str]) -> None:
-    """Everything a case goes through: deposited, refused, supplemented, corrected, found, asked for and opened."""
-    receipt = deposit(world.desk, world.system, record)
-    with pytest.raises(Exception, match="already-deposited"):
-        deposit(world.desk, world.system, record | {"title": canaries["title"] + "！"})
-    with pytest.raises(Exception, match="invalid-input"):
-        deposit(world.desk, world.system, record | {"closed_at": canaries["title"], canaries["content"]: 1})
-    part = {"feedback": [{"target": "petition_office", "satisfaction": "satisfied", "comment": canaries["content"]}]}
-    supplement(world.desk, world.system, receipt.case_id, base_version=1, part=part, reason=canaries["content"])
-    correct(world.desk, world.system, receipt.case_id, base_version=2, record=record, reason=canaries["content"])
-    handler = world.caller("S-1")
-    view(world.desk, handler, receipt.case_id)
-    find(world.desk, handler, {"filters": {"case_no": {"in": [canaries["title"]]}}})
-    for kind, path in (("name", "petitioners[].name"), ("id_number", "petitioners[].id_number"), ("phone", "petitioners[].mobile")):
-        found = find_person(world.desk, handler, kind, canaries[path], purpose="review", reason=canaries["content"])
-        assert [row.case_id for row in found.rows] == [receipt.case_id]
-    form = Form(
-        cases=(receipt.case_id,),
-        paths=("petitioners[].name", "petitioners[].id_number", "content"),
-        level=Level.CLEAR,
-        purpose="review",
-        reason=canaries["content"],
-        usage="read-only",
-        max_uses=2,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, handler, form)
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason=canaries["content"], if_match=1)
-    second = decide_request(
-        world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason=canaries["content"], if_match=first.version
-    )
-    assert second.grant_id is not None
-    clear = open_case(world.desk, handler, second.grant_id, receipt.case_id)
-    assert clear.view.record["petitioners"][0]["name"] == canaries["petitioners[].name"]
+def loot_after_closing(url: str, backend: str) -> bytes:
+    """An SQLite file once more, its write-ahead log now folded in."""
+    return Path(url.removeprefix("sqlite:///")).read_bytes() if backend == "sqlite" else b""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one case left in the database: the shape of its rows without what is drawn at random, and all byte strings."""
+
+    shape: Counter[str]
+    strings: frozenset[bytes]
+    windows: frozenset[bytes]
+
+
+def trace(world: World, case_id: str, case_no: str) -> Trace:
+    shape: Counter[str] = Counter()
+    strings: set[bytes] = set()
+    sealed: list[bytes] = []
+    with world.desk.db.read() as conn:
+        for table in metadata.sorted_tables:
+            if "case_id" not in table.c:
+                continue
+            for row in conn.execute(text(f"SELECT * FROM {table.name} WHERE case_id = :id"), {"id": case_id}).mappings():
+                told = []
+                for name, value in row.items():
+                    column = f"{table.name}.{name}"
+                    if isinstance(value, bytes | memoryview):
+                        strings.add(bytes(value))
+                        if column == "case_seals.record":
+                            # The directory in front orders items by their ids, which is chance; beside that it is sizes.
+                            container = Container(bytes(value))
+                            values = [(path, container.value(path, item)) for path, item in container.places]
+                            sealed += [one for _, one in values]
+                            shape.update(f"{path} sealed in {len(one)} bytes" for path, one in values)
+                        told.append(f"{column}: {len(bytes(value))} bytes")
+                    elif name in {"idx", "entry_id"} or name.endswith("_ms"):
+                        told.append(column)
+                    else:
+                        plain = re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "id", str(value)).replace(case_no, "number")
+                        told.append(f"{column}: {plain}")
+                shape["; ".join(told)] += 1
+    # Format and suite lead every sealed value; all that follows is drawn anew each time.
+    windows = {one[at : at + 16] for one in sealed for at in range(len(one) - 15)}
+    return Trace(shape, frozenset(strings), frozenset(windows))
+
+
+@contextmanager
+def two_petitioners(fresh_databases: FreshDatabases, backend: str, clock: MovableClock, folder: Path) -> Iterator[World]:
+    with fresh_databases.fresh(backend) as urls:
+        database = Database(urls.application)
+        world = make_world(database, clock, folder)
+        yield world
+        world.desk.uow.close()
+        database.close()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("path", sorted(FEW))
+def test_what_is_stored_does_not_tell_one_of_few_values_from_another(
+    path: str, backend: str, fresh_databases: FreshDatabases, clock: MovableClock, tmp_path: Path
+) -> None:
+    assert archive.tables.cases.name in metadata.tables
+    with two_petitioners(fresh_databases, backend, clock, tmp_path) as world:
+        traces = []
+        # Each value twice: what differs between two cases of one value is chance, and no more may differ between two values.
+        for number, value in enumerate(value for value in FEW[path] for _ in range(2)):
+            record = deepcopy(world.record(case_no=f"N-{number:04d}"))
+            # The first petitioner asks for secrecy in every case: its effect, the protection, is a fact that everybody may know.
+            record["petitioners"][0]["confidentiality_requested"] = True
+            record["petitioners"][1].pop("sex", None)
+            if value is not None:
+                record["petitioners"][1][path.rpartition(".")[2]] = value
+            traces.append(trace(world, deposit(world.desk, world.system, record).case_id, record["case_no"]))
+    usual = traces[0]
+    for other in traces[1:]:
+        assert other.shape == usual.shape
+        assert other.strings & usual.strings == traces[1].strings & usual.strings
+        assert not other.windows & usual.windows
+    assert any("case_seals.record" in row for row in usual.shape)

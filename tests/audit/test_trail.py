@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from audit.errors import BadQuestion, NoSuchEntry
 from audit.events import Actor
-from audit.trail import MAX_PAGE, Question, ask, entry_at, entry_named
+from audit.trail import MAX_PAGE, Question, ask, entry_named
 from foundation.ids import new_id
 
 FONDS = "f-1"
@@ -148,12 +148,10 @@ def test_a_page_is_bounded(log, limit, cursor):
         ask(log.db, FONDS, Question(), cursor=cursor, limit=limit)
 
 
-def test_an_entry_is_found_by_its_place_and_by_its_id(log):
+def test_an_entry_is_found_by_its_id_in_its_own_log_alone(log):
     ticket = log.grow(3)[1]
     with log.db.read() as conn:
-        assert entry_at(conn, FONDS, 1) == entry_named(conn, FONDS, ticket.entry_id)
-        for absent in (3, -1):
-            with pytest.raises(NoSuchEntry):
-                entry_at(conn, FONDS, absent)
+        found = entry_named(conn, FONDS, ticket.entry_id)
+        assert (found.index, found.entry.id) == (1, ticket.entry_id)
         with pytest.raises(NoSuchEntry):
             entry_named(conn, "f-2", ticket.entry_id)

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
-from auth.clients import Client, client_of_account, clients_in, issue_token, revoke_client
+from auth.clients import Client, client_of, clients_in, issue_token, revoke_client
 from auth.errors import AlreadyThere, BadKey, ClientRefused, NotInForce, NotSignedIn, RoleNotHeld, SignInRefused
 from auth.people import account
 from auth.sessions import of_bearer, principal_of, touch
@@ -40,9 +40,9 @@ def test_a_client_with_its_key_becomes_a_depositor_of_its_one_fonds(office: Offi
     assert principal.roles == {"depositor"}
     assert (principal.fonds, principal.person_id, principal.assurance, issued.expires_in) == (FONDS, None, 1, 600)
     with office.database.read() as conn:
-        found = client_of_account(conn, FONDS, principal.account_id)
+        found = client_of(conn, FONDS, client.client_id)
     assert found is not None
-    assert found.source_system == "xf-city"
+    assert (found.source_system, found.account_id) == ("xf-city", principal.account_id)
     entry = office.entries("client.token-issued")[-1]
     assert entry["object"] == {"kind": "client", "id": client.name}
     assert entry["actor"]["session"] == session.session_id
@@ -95,8 +95,8 @@ def test_of_many_uses_of_one_assertion_at_the_same_instant_one_gets_a_token(offi
 
 
 def test_the_same_jti_of_two_clients_is_two_names(office: Office) -> None:
-    for _ in range(2):
-        client, key = office.client()
+    for system in ("xf-city", "hotline"):
+        client, key = office.client(source_system=system)
         ask(office, office.assertion(client, key, jti="one-and-the-same"))
 
 
@@ -136,9 +136,9 @@ def test_garbage_in_place_of_an_assertion_is_refused_alike(office: Office, garba
 
 def test_another_clients_key_does_not_speak_for_this_one(office: Office) -> None:
     client, _ = office.client()
-    other, other_key = office.client()
+    other, other_key = office.client(source_system="hotline")
     assert isinstance(refusal(lambda: ask(office, office.assertion(client, other_key))), ClientRefused)
-    stolen_name = Client(other.fonds, other.client_id, other.account_id, "x", client.kid, {}, revoked=False)
+    stolen_name = Client(other.fonds, other.client_id, other.account_id, "x", client.kid, {}, "active", revoked=False)
     assert isinstance(refusal(lambda: ask(office, office.assertion(stolen_name, other_key))), ClientRefused)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from sqlalchemy import select
 
 from auth.errors import SignInBusy, SignInRefused
-from auth.lockout import is_locked
 from auth.tables import sign_in_failures
-from auth_office import FONDS, OWN, Office, refusal
+from auth_office import OWN, Office, refusal
 
 
 def _fail(office: Office, times: int, **given: Any) -> None:
@@ -19,10 +18,8 @@ def _fail(office: Office, times: int, **given: Any) -> None:
 
 
 def test_five_failures_lock_their_source_even_against_the_right_secret_for_half_an_hour(office: Office) -> None:
-    account_id, _ = office.settled("zhang.san", "handler")
+    office.settled("zhang.san", "handler")
     _fail(office, 5)
-    with office.database.read() as conn:
-        assert is_locked(conn, FONDS, account_id, at=office.clock.now())
     assert isinstance(refusal(lambda: office.sign_in("zhang.san", OWN)), SignInRefused)
     assert office.entries("session.refused")[-1]["reason"] == "locked"
     office.clock.advance(30 * 60 - 1)
@@ -113,3 +110,15 @@ def test_failures_are_kept_as_keyed_digests_that_show_no_address(office: Office)
         rows = conn.execute(select(sign_in_failures)).all()
     assert rows
     assert all(len(row.source_digest) == 32 and b"198.51" not in bytes(row.source_digest) for row in rows)
+
+
+def test_counters_that_mean_nothing_any_more_go_with_the_next_right_sign_in(office: Office) -> None:
+    office.settled("zhang.san", "handler")
+    office.settled("li.si", "handler")
+    _fail(office, 2, address="198.51.100.78")
+    office.clock.advance(2 * 86_400 + 1)
+    with office.database.read() as conn:
+        assert len(conn.execute(select(sign_in_failures)).all()) >= 2
+    office.sign_in("li.si", OWN)
+    with office.database.read() as conn:
+        assert [row.failures for row in conn.execute(select(sign_in_failures))] == [0]

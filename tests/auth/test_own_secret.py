@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from sqlalchemy import select
 
-from auth.errors import SecretMustChange, SecretRefused, SecretWrong, SignInRefused
+from auth.errors import NotSignedIn, SecretMustChange, SecretRefused, SecretWrong, SignInRefused
 from auth.own_secret import change_secret, enrol_factor
 from auth.sessions import principal_of
 from auth.tables import password_history
-from auth_office import FIRST, OWN, Office, refusal
+from auth.totp import factor_of
+from auth_office import FIRST, FONDS, OWN, Office, refusal
 from foundation.errors import ArchiveError
 
 
@@ -19,7 +21,7 @@ def test_a_first_secret_is_good_for_nothing_but_changing_it(office: Office) -> N
     session = office.sign_in("zhang.san", FIRST).session
     assert session.pending == {"secret"}
     assert isinstance(refusal(lambda: principal_of(session)), SecretMustChange)
-    assert isinstance(refusal(lambda: enrol_factor(office.ctx, session)), SecretMustChange)
+    assert isinstance(refusal(lambda: enrol_factor(office.ctx, session, present=FIRST)), SecretMustChange)
     change_secret(office.ctx, session, present=FIRST, new=OWN)
     assert principal_of(office.read(session)).role == "handler"
     assert office.entries("secret.changed")[-1]["actor"]["session"] == session.session_id
@@ -50,6 +52,34 @@ def test_the_present_secret_cannot_be_guessed_through_a_stolen_session(office: O
     assert isinstance(locked, SecretWrong)
     office.sign_in("zhang.san", OWN)  # its holder is not locked out by it
     assert [entry["reason"] for entry in office.entries("session.refused")] == ["secret-change"] * 6
+
+
+def test_a_stolen_token_binds_no_factor_without_the_present_secret(office: Office) -> None:
+    account_id, _ = office.settled("zhang.san", "handler")
+    session = office.sign_in("zhang.san", OWN).session
+    for n in range(5):
+        assert isinstance(refusal(partial(enrol_factor, office.ctx, session, present=f"guess {n}")), SecretWrong)
+    assert isinstance(refusal(lambda: enrol_factor(office.ctx, session, present=OWN)), SecretWrong)
+    with office.database.read() as conn:
+        assert factor_of(conn, FONDS, account_id) is None
+    refused = office.entries("session.refused")
+    assert [(entry["reason"], entry["object"]["id"]) for entry in refused] == [("factor-enrolment", account_id)] * 6
+    enrol_factor(office.ctx, office.sign_in("zhang.san", OWN).session, present=OWN)  # its holder is not locked out by it
+
+
+def test_a_secret_changed_meanwhile_binds_no_factor(office: Office) -> None:
+    account_id, _ = office.settled("zhang.san", "handler")
+    stolen, own = office.sign_in("zhang.san", OWN).session, office.sign_in("zhang.san", OWN).session
+    seal = office.ctx.seal_factor
+
+    def changed_first(fonds: str, account: str, raw: bytes) -> bytes:
+        change_secret(office.ctx, own, present=OWN, new="another lantern over 9 seas")
+        return seal(fonds, account, raw)
+
+    ctx = replace(office.ctx, seal_factor=changed_first)
+    assert isinstance(refusal(lambda: enrol_factor(ctx, stolen, present=OWN)), NotSignedIn)
+    with office.database.read() as conn:
+        assert factor_of(conn, FONDS, account_id) is None
 
 
 def test_a_new_secret_is_judged_with_its_holders_names_and_history(office: Office) -> None:

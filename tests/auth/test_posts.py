@@ -1,21 +1,20 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from itertools import combinations
-from typing import Any
 
 import pytest
 
 from auth.errors import AlreadyThere, NoSuchThing, NotInForce, PostTaken, RoleNotHeld, SeparationBroken, StillInUse
 from auth.own_secret import change_secret
 from auth.people import account_of_person, open_account, person_leaves, register_person, set_state
-from auth.policy import AuthPolicy
-from auth.posts import end_post, holders, holdings_of, leave_post, posts_held, separation_breaches
+from auth.posts import end_post, holders, leave_post, posts_held
 from auth.sessions import principal_of
 from auth.units import rename_unit
-from auth_office import FIRST, FONDS, OWN, POLICY, Office, refusal
+from auth_office import FIRST, FONDS, OWN, POLICY, Office, holdings_of, refusal
 from foundation.errors import InvalidInput
 
 THREE = ("sysadmin", "secadmin", "auditadmin")
@@ -112,16 +111,6 @@ def test_two_separated_posts_given_at_the_same_instant_by_two_administrators_do_
     assert sorted(outcomes) == ["held", "refused", "refused"]
 
 
-def test_persons_who_break_a_tightened_rule_are_found(office: Office) -> None:
-    person_id = office.person()
-    office.hold(person_id, office.post("handler"))
-    office.hold(person_id, office.post("legal"))
-    tightened = AuthPolicy(version="rules-2", post_roles=POLICY.post_roles, separation=frozenset({frozenset({"handler", "legal"})}))
-    with office.database.read() as conn:
-        assert separation_breaches(conn, FONDS, POLICY, at=office.clock.now()) == []
-        assert separation_breaches(conn, FONDS, tightened, at=office.clock.now()) == [(person_id, "handler", "legal")]
-
-
 def test_a_role_the_rulebook_gives_to_no_person_makes_no_post(office: Office) -> None:
     for role in ("depositor", "root", ""):
         assert isinstance(refusal(partial(office.post, role)), InvalidInput)
@@ -176,6 +165,7 @@ def test_nobody_leaves_while_holding_a_post_or_an_account(office: Office) -> Non
 def test_a_post_left_is_gone_from_the_next_reading_of_a_running_session(office: Office) -> None:
     person_id, _ = office.account("wang.wu")
     handler = office.hold(person_id, office.post("handler"))
+    office.clock.advance(1)
     office.hold(person_id, office.post("archivist"))
     session = office.sign_in("wang.wu", FIRST).session
     change_secret(office.ctx, session, present=FIRST, new=OWN)
@@ -187,9 +177,24 @@ def test_a_post_left_is_gone_from_the_next_reading_of_a_running_session(office: 
     assert isinstance(refusal(lambda: principal_of(office.read(session), "handler")), RoleNotHeld)
 
 
-def test_rules_that_would_switch_a_protection_off_cannot_be_made() -> None:
-    dangerous: list[dict[str, Any]] = [{"lock_after": 0}, {"password_min_length": 8}, {"session_hours": 0}]
-    dangerous += [{"password_history": 0}, {"token_minutes": 600}, {"separation": frozenset({frozenset()})}]
-    for given in dangerous:
-        with pytest.raises(ValueError):
-            AuthPolicy(version="x", post_roles=frozenset(), **given)
+@pytest.mark.parametrize("order", [("handler", "archivist"), ("archivist", "handler")])
+def test_of_posts_taken_up_in_the_same_millisecond_chance_does_not_choose_the_role_acted_in(office: Office, order: tuple[str, str]) -> None:
+    person_id, _ = office.account("wang.wu")
+    for role in order:
+        office.hold(person_id, office.post(role))
+    session = office.sign_in("wang.wu", FIRST).session
+    change_secret(office.ctx, session, present=FIRST, new=OWN)
+    assert principal_of(office.read(session)).role == "archivist"
+
+
+def test_a_separation_that_keeps_nothing_apart_cannot_be_made() -> None:
+    for pair in (frozenset[str](), frozenset({"handler", "legal", "archivist"})):
+        with pytest.raises(ValueError, match="one or two roles"):
+            replace(POLICY, separation=frozenset({pair}))
+
+
+@pytest.mark.parametrize("staff_no", ["工号一", "E 1", "Ｅ1", "E[1]", "é1"])
+def test_a_staff_number_that_no_record_could_name_is_refused(office: Office, staff_no: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        office.do(lambda u: register_person(u, staff_no=staff_no, display_name="试某", at=office.clock.now()))
+    assert [(fault.path, fault.rule) for fault in refused.value.faults] == [("staff_no", "shape")]

@@ -32,20 +32,20 @@ def test_confirming_a_factor_raises_this_session_and_ends_the_others(office: Off
     change_secret(office.ctx, session, present=FIRST, new=OWN)
     other = office.sign_in("li.si", OWN).session
     session = office.read(session)
-    app = pyotp.TOTP(enrol_factor(office.ctx, session).secret)
+    app = pyotp.TOTP(enrol_factor(office.ctx, session, present=OWN).secret)
     assert isinstance(refusal(lambda: principal_of(office.read(session))), FactorMissing)
     confirm_factor(office.ctx, session, app.at(office.clock.now()))
     assert principal_of(office.read(session)).assurance == 2
     refusal(lambda: office.read(other))
     assert len(office.entries("factor.enrolled")) == 1
-    assert isinstance(refusal(lambda: enrol_factor(office.ctx, office.read(session))), FactorPresent)
+    assert isinstance(refusal(lambda: enrol_factor(office.ctx, office.read(session), present=OWN)), FactorPresent)
 
 
 def test_a_wrong_code_confirms_nothing_and_is_on_record(office: Office) -> None:
     office.settled("zhang.san", "handler")
     session = office.sign_in("zhang.san", OWN).session
     assert isinstance(refusal(lambda: confirm_factor(office.ctx, session, "000000")), FactorRefused)
-    enrol_factor(office.ctx, session)
+    enrol_factor(office.ctx, session, present=OWN)
     for code in ("", "12345", "abcdef", "１２", "0" * 40):
         assert isinstance(refusal(partial(confirm_factor, office.ctx, session, code)), FactorRefused)
     assert {entry["reason"] for entry in office.entries("session.refused")} == {"factor-enrolment"}
@@ -55,7 +55,7 @@ def test_no_code_is_taken_twice_not_even_the_one_that_confirmed(office: Office) 
     office.account("li.si", "leader")
     session = office.sign_in("li.si", FIRST).session
     change_secret(office.ctx, session, present=FIRST, new=OWN)
-    app = pyotp.TOTP(enrol_factor(office.ctx, office.read(session)).secret)
+    app = pyotp.TOTP(enrol_factor(office.ctx, office.read(session), present=OWN).secret)
     code = app.at(office.clock.now())
     confirm_factor(office.ctx, office.read(session), code)
     assert isinstance(refusal(lambda: office.sign_in("li.si", OWN, code)), SignInRefused)
@@ -109,14 +109,14 @@ def test_one_code_used_by_two_sign_ins_at_the_same_instant_lets_one_in(office: O
 def test_an_enrolled_factor_is_asked_for_also_where_the_role_does_not_need_it(office: Office) -> None:
     office.settled("zhang.san", "handler")
     session = office.sign_in("zhang.san", OWN).session
-    app = pyotp.TOTP(enrol_factor(office.ctx, session).secret)
+    app = pyotp.TOTP(enrol_factor(office.ctx, session, present=OWN).secret)
     confirm_factor(office.ctx, session, app.at(office.clock.now()))
     assert isinstance(refusal(lambda: office.sign_in("zhang.san", OWN)), SignInRefused)
 
 
 def test_a_provisional_factor_counts_for_nothing(office: Office) -> None:
     office.settled("zhang.san", "handler")
-    enrol_factor(office.ctx, office.sign_in("zhang.san", OWN).session)
+    enrol_factor(office.ctx, office.sign_in("zhang.san", OWN).session, present=OWN)
     assert office.sign_in("zhang.san", OWN).session.assurance == 1
 
 
@@ -125,14 +125,14 @@ def test_a_withdrawn_factor_lets_its_holder_enrol_again_and_nothing_else(office:
     office.do(lambda unit: withdraw_factor(unit, account_id))
     session = office.sign_in("li.si", OWN).session
     assert session.pending == {"factor"}
-    assert enrol_factor(office.ctx, session).uri.startswith("otpauth://totp/")
+    assert enrol_factor(office.ctx, session, present=OWN).uri.startswith("otpauth://totp/")
 
 
 def test_a_factors_secret_is_sealed_and_bound_to_its_account(office: Office) -> None:
     office.settled("zhang.san", "handler")
     other, _ = office.settled("li.si", "handler")
     session = office.sign_in("zhang.san", OWN).session
-    secret = enrol_factor(office.ctx, session).secret
+    secret = enrol_factor(office.ctx, session, present=OWN).secret
     with office.database.read() as conn:
         sealed = bytes(conn.execute(select(totp_factors.c.secret_sealed)).scalar_one())
     assert secret.encode() not in sealed

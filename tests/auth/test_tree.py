@@ -13,7 +13,7 @@ from sqlalchemy import select
 from auth import units as tree
 from auth.errors import AlreadyThere, NoSuchThing, NotInForce, StillInUse, UnitCycle
 from auth.posts import end_post
-from auth.tables import units
+from auth.tables import unit_history, units
 from auth_office import FONDS, Office, refusal
 from foundation.clock import MovableClock
 from foundation.database import Database
@@ -50,29 +50,16 @@ def test_a_circle_written_past_the_code_is_refused_and_does_not_hang(office: Off
         tree.paths(conn, FONDS, [deep])
 
 
-def test_a_moved_or_renamed_unit_is_shown_under_the_name_it_had_then(office: Office) -> None:
-    before = office.clock.now()
+def test_a_moved_or_renamed_unit_keeps_its_names_and_places_of_before_in_its_history(office: Office) -> None:
     office.clock.advance(3600)
     office.do(lambda unit: tree.rename_unit(unit, office.units["letters"], title="信件办理科", at=office.clock.now()))
     office.clock.advance(3600)
     office.do(lambda unit: tree.move_unit(unit, office.units["letters"], parent_id=office.units["visits"], at=office.clock.now()))
     with office.database.read() as conn:
-        assert tree.title_at(conn, FONDS, office.units["letters"], at=before) == "办信科"
-        assert tree.title_at(conn, FONDS, office.units["letters"], at=office.clock.now()) == "信件办理科"
+        past = conn.execute(select(unit_history).order_by(unit_history.c.from_ms)).all()
+        assert [(row.title, row.parent_id) for row in past] == [("办信科", office.units["bureau"]), ("信件办理科", office.units["bureau"])]
+        assert past[0].to_ms == past[1].from_ms
         assert tree.paths(conn, FONDS, [office.units["letters"]])[office.units["letters"]] == ("XF", "XF-02", "XF-01")
-
-
-def test_duties_follow_the_chain_of_successors_to_the_one_in_force(office: Office) -> None:
-    merged = _found(office, "XF-10", office.units["bureau"])
-    office.clock.advance(60)
-    office.do(lambda unit: tree.end_unit(unit, office.units["letters"], successor_id=office.units["visits"], at=office.clock.now()))
-    then = office.clock.now()
-    office.clock.advance(60)
-    office.do(lambda unit: tree.end_unit(unit, office.units["visits"], successor_id=merged, at=office.clock.now()))
-    with office.database.read() as conn:
-        assert tree.successor_of(conn, FONDS, office.units["letters"], at=office.clock.now()) == merged
-        assert tree.successor_of(conn, FONDS, office.units["letters"], at=then) == office.units["visits"]
-        assert tree.successor_of(conn, FONDS, merged, at=then) == merged
 
 
 def test_a_unit_cannot_succeed_itself_and_an_ended_one_succeeds_nobody(office: Office) -> None:

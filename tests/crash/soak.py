@@ -1,6 +1,6 @@
 """The full walk: every pair of steps of deposit, approval and opening is hit by two kills one after the other, on both databases.
 
-    .venv/bin/python tests/crash/soak.py [--seed 0] [--jobs 2] [--state var/kills-0.json]
+    python3 dev.py soak [--seed 0] [--jobs 2] [--fresh] [--state build/kills-0.json]
 
 A walk over all pairs is cut into stretches, each for an archive of its own, which ends with kills at other steps and at any moment. What
 is done is kept in the state file, so that an interrupted soak goes on where it was; the table at the end counts the whole of it.
@@ -66,6 +66,8 @@ def lane(waiting: Any, done: Any, seed: int) -> None:
     try:
         while (stretch := waiting.get()) is not None:
             done.put((stretch, live_through(fresh, workers, stretch, seed)))
+    except KeyboardInterrupt:
+        pass  # told once, by the process that started this one
     finally:
         workers.close()
         fresh.close()
@@ -96,16 +98,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--state", type=Path, help="default: var/kills-SEED.json")
+    parser.add_argument("--state", type=Path, help="where the progress is kept (default: build/kills-SEED.json)")
+    parser.add_argument("--fresh", action="store_true", help="forget the progress and begin anew")
     options = parser.parse_args()
-    state: Path = options.state or ROOT / "var" / f"kills-{options.seed}.json"
+    state: Path = options.state or ROOT / "build" / f"kills-{options.seed}.json"
     state.parent.mkdir(parents=True, exist_ok=True)
+    if options.fresh:
+        state.unlink(missing_ok=True)
     results: dict[str, dict[str, Any]] = json.loads(state.read_text(encoding="utf-8")) if state.exists() else {}
     count = len(stretches(options.seed, PAIRS))
     todo = [
         (backend, index) for index in range(count) for backend in BACKENDS if results.get(f"{backend}/{index}", {"error": "-"})["error"]
     ]
-    print(f"{os.cpu_count()} processors; seed {options.seed}; {2 * count} stretches, {len(todo)} to do", flush=True)
+    print(f"{os.cpu_count()} processors; seed {options.seed}; {2 * count} stretches, {len(todo)} to do; progress in {state}", flush=True)
     waiting: Any = multiprocessing.SimpleQueue()
     done: Any = multiprocessing.SimpleQueue()
     lanes = [multiprocessing.Process(target=lane, args=(waiting, done, options.seed)) for _ in range(options.jobs)]
@@ -125,9 +130,15 @@ def main() -> int:
         print(f"{number}/{len(todo)}  {backend}/{index}  {word}  ({left / 60:.1f} min left)", flush=True)
     for one in lanes:
         one.join()
+    if results and not todo:
+        print("all of it was done before; --fresh begins anew, --seed N walks another way")
     print(table(results, options.seed))
     return int(any(result["error"] for result in results.values()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\ncut short; run it again to go on from what is done")
+        sys.exit(130)

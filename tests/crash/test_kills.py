@@ -1,6 +1,6 @@
 """kill -9, again and again, on one archive, with the clients' own lists of what was acknowledged as oracle.
 
-Each test is a seeded sample; `dev.py soak --rounds N` gives it N seeds. The walk over every pair of steps is `tests/crash/soak.py`.
+Each test is a seeded sample; `dev.py soak --laws --rounds N` gives it N seeds. `dev.py soak` walks over every pair of steps.
 """
 
 from __future__ import annotations

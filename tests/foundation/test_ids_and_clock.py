@@ -59,3 +59,9 @@ def test_a_movable_clock_also_moves_backwards() -> None:
     assert clock.advance(-60) == datetime(2025, 12, 31, 23, 59, tzinfo=UTC)
     clock.set(datetime(2027, 1, 1, tzinfo=UTC))
     assert clock.now() == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_an_instant_outside_the_calendar_is_no_instant(text: str) -> None:
+    with pytest.raises(ValueError, match="calendar"):
+        parse_iso(text)

@@ -45,6 +45,19 @@ def test_bytes_that_are_no_utf8_and_bytes_past_the_limit_are_refused() -> None:
         assert caught.value.faults[0].rule == rule
 
 
+HALF_A_MILLION_QUOTES = b'\\"' * 500_000
+
+
+@pytest.mark.parametrize(
+    "text", [HALF_A_MILLION_QUOTES + b"[" * 33, b"[{" * 17 + HALF_A_MILLION_QUOTES, b'["' + b"\\" * 1_000_001 + b"[" * 33]
+)
+def test_quotes_that_never_close_are_read_once_each(text: bytes) -> None:
+    """With one look ahead for each quote this would take hours."""
+    with pytest.raises(InvalidInput) as caught:
+        loads(text)
+    assert caught.value.faults[0].rule in {"not-json", "too-deep"}
+
+
 def test_a_fault_never_repeats_what_was_sent() -> None:
     for text in (f'{{"{CANARY}": 1, "{CANARY}": 2}}', f'["{CANARY}", NaN]', f'{{"{CANARY}": }}', f'["{CANARY}\\ud800"]'):
         with pytest.raises(InvalidInput) as caught:

@@ -47,6 +47,17 @@ def test_neither_secret_nor_name_nor_login_stands_in_the_log(staff_world: StaffW
     assert secret.secret not in repr(secret)
 
 
+def test_a_reset_secret_signs_in_at_once_from_where_its_holder_was_locked_out(staff_world: StaffWorld) -> None:
+    handler = staff_world.hire("handler")
+    for _ in range(5):
+        with pytest.raises(SignInRefused):
+            staff_world.sign_in(handler.secret.login, "a wrong lantern")
+    with pytest.raises(SignInRefused):
+        staff_world.sign_in(handler.secret.login, handler.secret.secret)
+    told = reset_secret(staff_world.staff, staff_world.as_("secadmin"), handler.account_id)
+    staff_world.sign_in(handler.secret.login, told.secret)
+
+
 def test_one_person_has_one_account(staff_world: StaffWorld) -> None:
     person_id = staff_world.person()
     create_account(staff_world.staff, staff_world.as_("sysadmin"), person_id=person_id, login="first.one")
@@ -59,7 +70,7 @@ def test_an_act_that_fails_leaves_neither_rows_nor_an_entry(staff_world: StaffWo
     with pytest.raises(InvalidInput):
         create_account(staff_world.staff, staff_world.as_("sysadmin"), person_id=staff_world.founded.unit_id, login="没有这种登录名")
     with pytest.raises(AlreadyThere):
-        create_unit(staff_world.staff, staff_world.as_("sysadmin"), code="XFJ", title="又一个", parent_id=None)
+        create_unit(staff_world.staff, staff_world.as_("sysadmin"), code="XFJ", title="又一个", parent_id=staff_world.founded.unit_id)
     assert len(staff_world.entries()) == before
 
 
@@ -96,7 +107,7 @@ def test_a_withdrawn_factor_must_be_enrolled_anew_before_anything_else(staff_wor
     leader = staff_world.hire("leader")
     session = staff_world.sign_in(leader.secret.login, leader.secret.secret).session
     change_secret(staff_world.auth, session, present=leader.secret.secret, new=OWN)
-    app = pyotp.TOTP(enrol_factor(staff_world.auth, again(staff_world, session)).secret)
+    app = pyotp.TOTP(enrol_factor(staff_world.auth, again(staff_world, session), present=OWN).secret)
     confirm_factor(staff_world.auth, again(staff_world, session), app.at(staff_world.clock.now()))
     assert principal_of(again(staff_world, session)).role == "leader"
     reset_factor(staff_world.staff, staff_world.as_("secadmin"), leader.account_id)

@@ -12,11 +12,12 @@ from acts.errors import Refused
 from auth_office import jwk_of
 from foundation.errors import ArchiveError
 from foundation.ids import new_id
+from office import people, units
 from office.accounts import block_account, create_account, reset_factor, reset_secret, unblock_account
 from office.clients import register_client, revoke_client
 from office.founding import found_office
 from office.people import register_person
-from office.posts import create_post, hold_post, leave_post
+from office.posts import create_post, end_post, hold_post, leave_post
 from office.reading import list_accounts, list_clients, list_people, list_posts, list_units
 from office.sessions import revoke_session, sessions_of
 from office.units import create_unit
@@ -28,6 +29,11 @@ Act = Callable[[StaffWorld, Caller], object]
 # action -> an act that somebody who may do it can try; the things it names need not exist.
 ACTS: dict[str, Act] = {
     "office.unit_create": lambda w, c: create_unit(w.staff, c, code=new_id(), title="某科", parent_id=None),
+    "office.unit_rename": lambda w, c: units.rename(w.staff, c, w.founded.unit_id, title="某局"),
+    "office.unit_move": lambda w, c: units.move(w.staff, c, w.founded.unit_id, parent_id=None),
+    "office.unit_end": lambda w, c: units.end(w.staff, c, new_id(), successor_id=None),
+    "office.post_end": lambda w, c: end_post(w.staff, c, new_id()),
+    "office.person_leave": lambda w, c: people.leave(w.staff, c, new_id()),
     "office.post_create": lambda w, c: create_post(w.staff, c, unit_id=w.founded.unit_id, role="handler", title="承办岗"),
     "office.person_register": lambda w, c: register_person(w.staff, c, staff_no=new_id(), display_name="试某"),
     "office.account_create": lambda w, c: create_account(w.staff, c, person_id=new_id(), login="somebody"),
@@ -54,6 +60,10 @@ LOOKS: tuple[Act, ...] = (
 # The rulebook's word on it, written out here so that a slip in the matrix shows as a failing test.
 MAY = {
     "sysadmin": {
+        "office.unit_rename",
+        "office.unit_end",
+        "office.post_end",
+        "office.person_leave",
         "office.unit_create",
         "office.post_create",
         "office.person_register",
@@ -63,6 +73,7 @@ MAY = {
         "office.client_revoke",
     },
     "secadmin": {
+        "office.unit_move",
         "office.account_block",
         "office.account_unblock",
         "office.post_hold",
@@ -139,3 +150,26 @@ def test_an_administrator_of_another_fonds_finds_nothing_here(staff_world: Staff
     with pytest.raises(ArchiveError) as error:
         reset_secret(staff_world.staff, home, stranger)
     assert error.value.code == "not-found"
+
+
+def test_a_session_ended_in_the_middle_of_an_act_does_not_act_on(staff_world: StaffWorld) -> None:
+    caller = staff_world.as_("sysadmin")
+    revoke_session(staff_world.staff, staff_world.as_("secadmin"), caller.principal.session_id)
+    before = len(staff_world.entries("person.registered"))
+    with pytest.raises(Refused) as refused:
+        register_person(staff_world.staff, caller, staff_no="E-9", display_name="试某")
+    assert refused.value.reason == "not-permitted"
+    assert len(staff_world.entries("person.registered")) == before
+    (said,) = (entry.members for entry in staff_world.entries("access.refused"))
+    assert (said["data"]["action"], said["data"]["cause"]) == ("office.person_register", "no-longer-standing")
+
+
+def test_posts_that_changed_in_the_middle_of_an_act_end_it(staff_world: StaffWorld) -> None:
+    second = staff_world.hire("secadmin")
+    caller = staff_world.caller_of(second.account_id, "secadmin")
+    leave_post(staff_world.staff, staff_world.as_("secadmin"), second.holding_id)
+    staff_world.clock.advance(1)
+    handler = staff_world.hire("handler")
+    with pytest.raises(Refused):
+        reset_secret(staff_world.staff, caller, handler.account_id)
+    assert staff_world.entries("secret.reset") == []

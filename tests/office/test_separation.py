@@ -8,6 +8,7 @@ import pytest
 
 from acts.errors import Refused
 from auth.errors import NotInForce, PostTaken, SeparationBroken
+from auth_office import holdings_of
 from foundation.errors import InvalidInput
 from office.accounts import block_account, reset_factor, reset_secret, unblock_account
 from office.errors import NotOneself
@@ -29,8 +30,6 @@ def test_nobody_appoints_themselves_to_any_post(staff_world: StaffWorld, role: s
     assert entry.members["reason"] == "not-oneself"
     assert entry.members["object"] == {"kind": "post", "id": post_id}
     with staff_world.desk.db.read() as conn:
-        from auth.posts import holdings_of
-
         assert holdings_of(conn, me.fonds, post_id=post_id) == []
 
 
@@ -43,9 +42,8 @@ def test_nobody_resets_or_blocks_their_own_account(staff_world: StaffWorld, act:
 
 
 def test_nobody_takes_themselves_out_of_their_post(staff_world: StaffWorld) -> None:
-    from auth.posts import holdings_of
-
     me = staff_world.as_("secadmin")
+    assert me.principal.person_id is not None
     with staff_world.desk.db.read() as conn:
         holding = holdings_of(conn, me.fonds, person_id=me.principal.person_id)[0].holding_id
     with pytest.raises(NotOneself):

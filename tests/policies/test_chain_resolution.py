@@ -82,7 +82,7 @@ def test_several_approver_rules_are_a_union_and_the_first_group_with_people_shad
     rules = (ApproverRule("leader", "applicant-line"), ApproverRule("principal", "keeping-line"))
     found = set()
     for order in permutations(rules):
-        stage = StageRule(zh="x", en="x", approvers=order, need=1, deadline_working_days=1)
+        stage = StageRule(zh="x", en="x", approvers=order, need=1)
         found.add(eligible(stage, matter(), w.office()))
     assert found == {frozenset({"p2", "p3", "p6"})}
 
@@ -204,8 +204,7 @@ def test_a_form_can_be_filed_exactly_when_some_order_of_decisions_completes_ever
     roles = list(posts)[: len(needs)]
     people = [data.draw(st.frozensets(st.sampled_from(["a", "b", "c", "d"]))) for _ in needs]
     stages = tuple(
-        StageRule(zh="x", en="x", approvers=(ApproverRule(role, "fonds"),), need=need, deadline_working_days=1)
-        for role, need in zip(roles, needs, strict=True)
+        StageRule(zh="x", en="x", approvers=(ApproverRule(role, "fonds"),), need=need) for role, need in zip(roles, needs, strict=True)
     )
     chain = Chain(code="x", zh="x", en="x", applicants=frozenset(), kinds=frozenset(), stages=stages)
     members = [w.member(one, *(w.post(role, "R") for role, group in zip(roles, people, strict=True) if one in group)) for one in "abcd"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import permutations
+from itertools import permutations, product
 from typing import Any
 
 import pytest
@@ -32,10 +32,12 @@ def test_a_scope_filter_selects_exactly_the_cases_that_decide_permits(who: Princ
     listing = "case.list" if action == "case.view" else action
     fonds = decide(who, listing, FondsFacts(fonds=who.fonds, purpose=PURPOSE_BY_ROLE[who.role]), (), w.NOW, RULES)
     one = decide(who, action, facts, (), w.NOW, RULES)
-    if isinstance(fonds, Permit) and action in FINDING:
+    if isinstance(fonds, Permit):
+        # Whoever may list a case may see it masked, and the other way about: the two rights are given together.
+        assert RULES.matrix.right(who.role, listing) == RULES.matrix.right(who.role, action)
         assert fonds.scope is not None
         assert fonds.scope.matches(facts) == isinstance(one, Permit)
-    elif isinstance(fonds, Refusal):
+    else:
         assert isinstance(one, Refusal)
 
 
@@ -81,7 +83,7 @@ def test_the_worlds_of_these_laws_meet_both_answers() -> None:
                 return isinstance(decide(who, action, facts, grants, w.NOW, RULES), kind)
 
             # Generated, not shrunk: which world answers does not matter.
-            assert find(strategy, answered, settings=settings(phases=[Phase.generate]))
+            assert find(strategy, answered, settings=settings(phases=[Phase.generate], max_examples=5_000))
 
 
 @given(world=w.matched())
@@ -161,11 +163,8 @@ def test_an_unknown_role_or_action_is_refused(world: Matched, role: str) -> None
     assert decide(who, "case.peek", facts, grants, w.NOW, RULES) == Refusal("not-permitted")
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS))
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("role", "action"), [pair for pair in product(ROLES, sorted(ACTIONS)) if RULES.matrix.right(*pair) == "no"])
 def test_a_right_written_no_is_refused_for_every_object(role: str, action: str) -> None:
-    if RULES.matrix.right(role, action) != "no":
-        return
     who = w.machine() if role == "depositor" else w.person("p1", role, "A1")
     objects: tuple[Any, ...] = (
         None,
@@ -178,12 +177,9 @@ def test_a_right_written_no_is_refused_for_every_object(role: str, action: str) 
     assert {decide(who, action, one, (w.grant(),), w.NOW, RULES) for one in objects} == {Refusal("not-permitted")}
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS))
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("role", "action"), [pair for pair in product(ROLES, sorted(ACTIONS)) if RULES.matrix.right(*pair) != "no"])
 def test_every_written_right_can_be_used_by_somebody(role: str, action: str) -> None:
     right, about = RULES.matrix.right(role, action), ACTIONS[action]
-    if right == "no":
-        return
     who = w.machine() if role == "depositor" else w.person("p9", role, "A1")
     facts = w.case(handler_id="p9", leader_id="p9", cooperating_units=frozenset({"A1"}))
     form = w.request(applicant_id="p9", cases=(facts,))

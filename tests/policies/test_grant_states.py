@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 
 import decision_world as w
-from policies.decide import decide, preview
-from policies.errors import TransitionRefused
+from policies.decide import decide
 from policies.facts import HoldingFacts, Opening, Target
-from policies.grant_state import returned, revoked, running, status
+from policies.grant_state import running, status
 from policies.level import Level
 from policies.permit import Permit, Refusal
 
@@ -167,16 +166,6 @@ def test_work_secrets_need_a_right_of_their_own() -> None:
     assert not opens(w.grant(granted=w.asked("content")), facts=w.case(sensitivity="state_secret"))
 
 
-def test_returning_and_revoking_are_final() -> None:
-    for end in (returned, revoked):
-        ended = end(w.grant(), w.NOW)
-        assert not opens(ended)
-        for again in (returned, revoked):
-            with pytest.raises(TransitionRefused):
-                again(ended, LATER)
-    assert returned(w.grant(uses=3), LATER).returned_at == LATER
-
-
 @pytest.mark.parametrize(
     ("who", "action", "permitted"),
     [
@@ -209,14 +198,3 @@ def test_grants_are_returned_by_the_holder_and_revoked_by_approver_principal_or_
 def test_a_target_names_case_version_and_field() -> None:
     assert w.asked(w.NAME).cases == {("c1", 1)}
     assert Target("c1", 1, "a") < Target("c1", 2, "a")
-
-
-def test_the_preview_of_a_form_is_exactly_what_its_grant_will_show() -> None:
-    for facts in (w.case(), w.case(protection="high"), w.case(sensitivity="work_secret"), w.case(hold_cap=Level.MASKED)):
-        form = w.asked(w.NAME, w.BIRTH, "content", "title")
-        shown = preview(facts, form, "handler", "own-handling", RULES)
-        opened = decide(WHO, "case.open", facts, (w.grant(granted=form),), w.NOW, RULES)
-        if isinstance(opened, Permit):
-            assert opened.view == shown
-        else:
-            assert not shown.raised

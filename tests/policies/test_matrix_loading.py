@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import decision_world as w
-from policies import calendar, chain, classes, matrix, purposes, roles
+from policies import calendar, chain, classes, limits, matrix, purposes, roles
 from policies.actions import ACTIONS
 from policies.classes import CLASSES
 from policies.errors import RulebookRefused
@@ -25,6 +26,7 @@ LOADERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "chains": chain.load,
     "purposes": purposes.load,
     "calendar": calendar.load,
+    "limits": limits.load,
 }
 SOURCES = w.sources()
 
@@ -184,21 +186,37 @@ def test_roles_clash_exactly_where_one_of_the_three_an_outsider_or_a_machine_mee
 def test_every_field_of_the_catalogue_has_exactly_one_class_and_plain_means_plain() -> None:
     rules = w.rules()
     classes.check(rules.classes, rules.catalogue)
-    assert set(rules.classes.fields) == {field.path for field in rules.catalogue}
+    assert all(rules.classes.class_of(field) == field.field_class for field in rules.catalogue)
 
 
-def test_classes_for_a_field_that_does_not_exist_or_a_sealed_field_called_plain_are_refused() -> None:
-    fields = tuple(w.rules().catalogue)
-    for path, code in (("no_such_field", "identity"), ("content", "handling_fact"), ("petitioners[].name", "retention")):
-        loaded = classes.load(spoiled("classes", ("fields",), put(path, code)))
+@pytest.mark.parametrize(
+    ("path", "code"), [("content", "handling_fact"), ("petitioners[].name", "retention"), ("content", "no_such_class")]
+)
+def test_a_field_of_no_known_class_or_a_sealed_field_called_plain_is_refused(path: str, code: str) -> None:
+    fields = [replace(field, field_class=code) if field.path == path else field for field in w.rules().catalogue]
+    with pytest.raises(RulebookRefused):
+        classes.check(w.rules().classes, fields)
+
+
+@pytest.mark.parametrize("code", ["rating", "rating_text"])
+@pytest.mark.parametrize("role", ROLES)
+def test_only_who_looks_over_the_whole_fonds_can_be_shown_a_single_rating(role: str, code: str) -> None:
+    visible = {"view": "masked", "high": "withheld", "open": "masked", "find": "no", "export": "withheld"}
+    spoilt = spoiled("matrix", ("cells", role), put(code, visible))
+    if w.rules().matrix.relations_of(role) == {"fonds"}:
+        matrix.load(spoilt)
+    else:
         with pytest.raises(RulebookRefused):
-            classes.check(loaded, fields)
+            matrix.load(spoilt)
 
 
 def test_the_rule_of_birth_date_beside_the_id_number_cannot_be_dropped() -> None:
     refused("classes", (), put("beside", []))
     refused("classes", ("beside", 0), put("names", ["age"]))
     refused("classes", ("beside", 0), put("needs_clear", "title"))
+    lost = [field for field in w.rules().catalogue if field.path != w.ID_NUMBER]
+    with pytest.raises(RulebookRefused):
+        classes.check(w.rules().classes, lost)
 
 
 # ---------------------------------------------------------------------------------------------- chains

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from petition_records import typical
+from policies import folding
 from policies.entities import Entities
 from policies.masked_copy import mask_record
 from policies.redaction import Redacted, Redactor, redact
@@ -278,3 +279,17 @@ def test_a_street_office_that_begins_like_an_ending_is_taken_out_whole(street_of
     assert street_office not in masked["title"]
     assert street_office[1:] not in masked["title"]
     assert masked["title"].startswith("〔")
+
+
+def test_folding_by_replacement_is_folding_character_by_character() -> None:
+    for point in range(0x110000):
+        character = chr(point)
+        assert folding._folded(character) == character.translate(folding._TABLE)
+    assert not folding._CHANGED.keys() & set(folding._CHANGED.values())
+    assert not folding.NUMERALS.keys() & set(folding.NUMERALS.values())
+
+
+@given(st.text(st.sampled_from("abＡｂ①，：。（）〇零壹幺９٣·•⋅文字\U0001d7d8\u200bé㎏ﬁ"), max_size=40))
+def test_a_folded_text_is_its_folded_characters(text: str) -> None:
+    assert folding._folded(text) == text.translate(folding._TABLE)
+    assert folding.digits(text) == "".join(folding.NUMERALS.get(character, character) for character in text)

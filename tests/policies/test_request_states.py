@@ -25,7 +25,7 @@ PEOPLE = ("a", "b", "c")
 
 
 def stage(need: Need = 1) -> StageRule:
-    return StageRule(zh="x", en="x", approvers=(ApproverRule("leader", "fonds"),), need=need, deadline_working_days=1)
+    return StageRule(zh="x", en="x", approvers=(ApproverRule("leader", "fonds"),), need=need)
 
 
 def decision(person: str, at_stage: int = 0, verdict: Verdict = "approve", approved: Asked | None = FORM, **more: Any) -> Decision:
@@ -78,7 +78,6 @@ def test_what_is_decided_is_final(final: Any) -> None:
         lambda: r.decided(state, decision("a"), turn(1)),
         lambda: r.decided(state, decision("a", verdict="refuse", approved=None), turn(1)),
         lambda: r.withdrawn(state, now=w.NOW, if_match=1),
-        lambda: r.lapsed(state, LAPSE),
     ]
     for act in acts:
         with pytest.raises(TransitionRefused):
@@ -92,15 +91,12 @@ def test_one_refusal_ends_the_request_at_any_stage() -> None:
         r.granted(refused)
 
 
-def test_an_unanswered_request_has_lapsed_from_that_moment_whether_or_not_anybody_wrote_it_down() -> None:
+def test_an_unanswered_request_has_lapsed_from_that_moment_though_nothing_writes_it_down() -> None:
     state = pending()
     assert r.status_at(state, LAPSE - timedelta(microseconds=1)) == "pending"
     assert r.status_at(state, LAPSE) == "lapsed"
     with pytest.raises(TransitionRefused):
         r.decided(state, decision("a"), turn(1, now=LAPSE))
-    with pytest.raises(TransitionRefused):
-        r.lapsed(state, LAPSE - timedelta(seconds=1))
-    assert r.lapsed(state, LAPSE).status == "lapsed"
 
 
 def test_all_waits_for_everybody_who_may_decide_and_is_never_complete_with_nobody() -> None:
@@ -256,17 +252,6 @@ class RequestLife(RuleBasedStateMachine):
             return
         assert may
         self.status, self.version = "withdrawn", self.version + 1
-
-    @rule()
-    def lapse(self) -> None:
-        may = self.status == "pending" and self.now >= LAPSE
-        try:
-            self.state = r.lapsed(self.state, self.now)
-        except TransitionRefused:
-            assert not may
-            return
-        assert may
-        self.status, self.version = "lapsed", self.version + 1
 
     @invariant()
     def the_state_is_the_references(self) -> None:

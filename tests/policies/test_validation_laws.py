@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from foundation.errors import InvalidInput
 from petition_records import typical
+from policies.characters import ORDINARY, REFUSED, tidy
 from policies.checked import Checked
 from policies.faults import MOST_FAULTS
 from policies.rulebook.load import base
@@ -116,3 +117,17 @@ def test_a_text_that_is_taken_is_stored_in_one_form(text: str) -> None:
         again = run(record)
         assert isinstance(again, Checked)
         assert again.sealed["content", None] == stored
+
+
+def test_ordinary_characters_are_tidy_and_refused_nowhere() -> None:
+    ordinary = [chr(point) for point in range(0x110000) if ORDINARY.fullmatch(chr(point))]
+    assert len(ordinary) > 20_000
+    for character in ordinary:
+        assert tidy(character) == character
+        assert not any(pattern.search(character) for pattern in REFUSED.values())
+
+
+@given(st.text(st.sampled_from("文字一㐀，。、A9~!é\u0301\u3099か\u200b \u3000\n"), max_size=8))
+def test_a_text_of_ordinary_characters_is_stored_as_it_is(text: str) -> None:
+    if ORDINARY.fullmatch(text):
+        assert tidy(text) == text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import product
 
 import pytest
@@ -21,6 +20,7 @@ TABLE = Table(RULES.matrix, RULES.classes, tuple(RULES.catalogue))
 FIELDS = {field.path: field for field in RULES.catalogue}
 SENSITIVITIES = ("internal", "personal", "sensitive", "unknown", "work_secret", "business", "never-heard-of")
 RAW = w.sources()
+FIELD_CLASS = {row["path"]: row["class"] for row in RAW["fields"]["field"]}
 ORDER = ["withheld", "masked", "clear"]
 
 
@@ -32,7 +32,7 @@ def naive(role: str, path: str, protection: str, sensitivity: str, grant: str | 
     """One field, straight from the parsed TOML, in words: no table, no integers, no caching."""
     if not RAW["matrix"]["relations"].get(role):
         return "withheld"
-    code = RAW["classes"]["fields"][path]
+    code = FIELD_CLASS[path]
     cells = [RAW["matrix"]["cells"][role][code]]
     if code in RAW["classes"]["sensitivity"]["texts"] and sensitivity not in RAW["classes"]["sensitivity"]["uncapped"]:
         if sensitivity not in RAW["classes"]["sensitivity"]["capped_by_class"]:
@@ -174,22 +174,3 @@ def test_a_field_of_no_class_or_wrongly_called_plain_is_withheld_from_everybody(
     for role in ROLES:
         plan = table.plan(role=role, relation=relation_of(role), protection="normal", sensitivity="personal", walled=False, raises=raises)
         assert plan.withheld == {"stray", "sealed_fact"}
-
-
-def test_planning_once_and_picking_five_thousand_cells_takes_milliseconds() -> None:
-    paths = list(FIELDS)[:100]
-    clear = {path: "x" for path in paths if is_plain(FIELDS[path])}
-    masked = {path: "x**" for path in paths if path not in clear}
-    plan = TABLE.plan(role="handler", relation="own-handling", protection="normal", sensitivity="personal", walled=False)
-    assert plan.pick(clear, masked).keys() == (plan.clear & clear.keys()) | (plan.masked & masked.keys())
-    best = 1.0
-    for _ in range(7):
-        start = time.perf_counter()
-        fresh = Table(RULES.matrix, RULES.classes, tuple(RULES.catalogue))
-        middle = time.perf_counter()
-        once = fresh.plan(role="handler", relation="own-handling", protection="normal", sensitivity="personal", walled=False)
-        for _ in range(50):
-            once.pick(clear, masked)
-        best = min(best, time.perf_counter() - middle)
-        assert middle - start < 1
-    assert best < 0.02, f"{best * 1000:.2f} ms"  # about 0.5 ms here; ten times that would still be no reason to fail a busy machine

@@ -1,166 +1,117 @@
 """Each promise of the README is guarded by rules, each rule by a test that attacks it: take the rule out, and that test must fail.
 
-A mutation is one small edit to a copy of the tree. It must apply exactly once, and the named test must then fail.
+The rules are in rules.toml. A mutation is one small edit to a copy of the tree; it must apply exactly once, the named test must pass
+before it and fail with it.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
-from house_rules import ROOT
+from mutated_tree import MutatedTree, Run
 
-IGNORED = shutil.ignore_patterns(
-    ".venv", ".git", "var", "*.pyc", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"
-)
+LANES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """`rule` as a sentence that is false once `old` has become `new`."""
+    """`says` is a sentence that is false once every edit (file, old, new) was made; `attack` is the test that must see it."""
 
-    rule: str
-    file: str
-    old: str
-    new: str
-    test: str
+    says: str
+    edits: tuple[tuple[str, str, str], ...]
+    attack: str
 
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> Mutation:
+        """Read one rule of rules.toml."""
+        return cls(row["says"], tuple((one["file"], one["old"], one["new"]) for one in (row, *row.get("also", ()))), row["attack"])
 
-MUTATIONS = (
-    # 1. Nobody sees more than allowed.
-    Mutation(
-        "nobody approves their own request",
-        "policies/eligibility.py",
-        "if person.person_id == matter.applicant_id:",
-        "if person.person_id is None:",
-        "tests/policies/test_chain_resolution.py::test_nobody_decides_their_own_request_even_holding_every_post",
-    ),
-    Mutation(
-        "a grant lifts fields for its holder alone",
-        "policies/grant_state.py",
-        "        and grant.holder_id == principal.person_id\n        and grant.role == principal.role\n",
-        "",
-        "tests/archive/test_openings.py::test_a_grant_opens_for_its_holder_and_for_nobody_else",
-    ),
-    Mutation(
-        "a returned grant is none",
-        "policies/grant_state.py",
-        'if grant.returned_at is not None:\n        return "returned"',
-        'if grant.returned_at is not None and grant.uses < 0:\n        return "returned"',
-        "tests/archive/test_openings.py::test_a_grant_that_ended_opens_nothing_even_inside_a_running_session",
-    ),
-    Mutation(
-        "uses are never overspent",
-        "archive/requests/store.py",
-        "            grants.c.uses < grants.c.max_uses,\n",
-        "",
-        "tests/archive/test_openings.py::test_openings_are_never_overspent_by_any_number_of_threads",
-    ),
-    Mutation(
-        "the accused stand outside lists and counts",
-        "archive/scoping.py",
-        "and_(~accused, or_(",
-        "and_(or_(",
-        "tests/archive/test_wall.py::test_an_accused_inspector_finds_lists_and_counts_as_if_the_case_were_not_there",
-    ),
-    Mutation(
-        "an unresolved accusation is open to named persons only",
-        "archive/scoping.py",
-        "or_(and_(cases.c.wall_resolved == 1, walled), named)",
-        "or_(cases.c.wall_resolved >= 0, named)",
-        "tests/archive/test_wall.py::test_an_unresolved_accusation_is_open_to_the_persons_named_and_to_nobody_else",
-    ),
-    Mutation(
-        "anonymous cases leave no tag",
-        "archive/preparing.py",
-        "    if checked.anonymous:\n        return\n",
-        "",
-        "tests/archive/test_intake.py::test_an_anonymous_case_leaves_no_tag_to_search_by",
-    ),
-    Mutation(
-        "a cursor is bound to its account and question",
-        "archive/finding.py",
-        "not hmac.compare_digest(tag, _cursor_tag(desk, caller, digest, payload))",
-        "not tag",
-        "tests/archive/test_reading.py::test_a_cursor_is_worth_nothing_to_another_person_question_or_hand",
-    ),
-    Mutation(
-        "a sealed value opens in its own fonds alone",
-        "vault/sealed.py",
-        "+ prefixed(context.fonds.encode())",
-        '+ prefixed(b"")',
-        "tests/vault/test_sealing.py",
-    ),
-    # 2. Nothing off the record.
-    Mutation(
-        "an act without an entry is rolled back",
-        "foundation/uow.py",
-        "if job.recorded and not unit.tickets:",
-        "if job.recorded and unit.tickets is None:",
-        "tests/foundation/test_uow.py::test_an_act_without_an_entry_is_taken_back",
-    ),
-    Mutation(
-        "a masked view is on record before it is opened",
-        "archive/reading.py",
-        "    index = desk.uow.run(caller.fonds, lambda unit: unit.add(event)).index\n",
-        "    index = 0 if event else 1\n",
-        "tests/archive/test_reading.py::test_nothing_is_opened_when_the_look_cannot_be_recorded",
-    ),
-    Mutation(
-        "versions cannot be changed by the application",
-        "service/migrations/versions/0005_who_may_write.py",
-        '    WriteOnce("case_versions", (("fonds", "case_id", "version"), ("fonds", "entry_id"))),\n',
-        "",
-        "tests/service/test_migrations.py::test_no_append_only_trigger_is_missing",
-    ),
-    Mutation(
-        "a checkpoint's signature is checked",
-        "tlog/checkpoint.py",
-        "verify_note(",
-        "parse_note(",
-        "tests/tlog/test_verify.py",
-    ),
-    # 3. Nothing acknowledged is lost.
-    Mutation(
-        "a decision stands on the version that was read",
-        "policies/request_state.py",
-        "    if if_match != state.version:\n",
-        "    if if_match < 0:\n",
-        "tests/archive/test_openings.py::test_a_decision_on_a_version_that_was_not_read_is_refused",
-    ),
-    Mutation(
-        "the same case number is one case",
-        "archive/intake.py",
-        "        if number in known:\n",
-        "        if number in known and key:\n",
-        "tests/archive/test_intake.py::test_the_same_content_again_answers_the_same_receipt",
-    ),
-)
+    def changed(self, tree: MutatedTree) -> dict[str, str]:
+        """The files as they read without the rule; AssertionError where an edit does not apply exactly once."""
+        texts: dict[str, str] = {}
+        for file, old, new in self.edits:
+            source = texts.get(file) or tree.source(file)
+            assert source.count(old) == 1, f"{self.says}: an edit of {file} applies {source.count(old)} times, not once; write it anew"
+            texts[file] = source.replace(old, new)
+            compile(texts[file], file, "exec")
+        return texts
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.rule.replace(" ", "-"))
-def test_an_attack_is_seen_to_succeed_without_its_rule(mutation: Mutation, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(ROOT, copy, ignore=IGNORED)
-    target = copy / mutation.file
-    source = target.read_text(encoding="utf-8")
-    assert source.count(mutation.old) == 1, "the mutation must apply exactly once"
-    target.write_text(source.replace(mutation.old, mutation.new), encoding="utf-8")
-    # `python -m` puts the copy first on the path, before the installed tree. SQLite alone is enough to see a rule missing.
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-k", "not postgresql", mutation.test],
-        cwd=copy,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON", "ARCHIVE_"))},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert run.returncode == 1, f"{mutation.rule}: the test did not fail\n{run.stdout[-2000:]}\n{run.stderr[-500:]}"
-    assert " failed" in run.stdout or " error" in run.stdout
+MUTATIONS = tuple(Mutation.of(row) for row in tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))["rule"])
+
+
+class Lanes:
+    """Two copies of the tree side by side: the attacks are run on each as it stands first, then mutation after mutation."""
+
+    def __init__(self, trees: list[MutatedTree], wanted: list[Mutation]) -> None:
+        """Begin with all that is wanted at once."""
+        self._free: SimpleQueue[MutatedTree] = SimpleQueue()
+        for tree in trees:
+            self._free.put(tree)
+        self._threads = ThreadPoolExecutor(len(trees))
+        attacks = sorted({one.attack for one in wanted})
+        self.unmutated = [self._threads.submit(self._sound, attacks[lane :: len(trees)]) for lane in range(len(trees))]
+        self.mutated: dict[str, Future[Run]] = {one.says: self._threads.submit(self._broken, one) for one in wanted}
+
+    def close(self) -> None:
+        """Drop what was not begun, and wait for what was."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _sound(self, attacks: list[str]) -> Run:
+        tree = self._free.get()
+        try:
+            return tree.run(*attacks, warm=True) if attacks else Run(0, "")
+        finally:
+            self._free.put(tree)
+
+    def _broken(self, mutation: Mutation) -> Run:
+        tree = self._free.get()
+        try:
+            return tree.run_changed(mutation.changed(tree), mutation.attack)
+        finally:
+            self._free.put(tree)
+
+
+@pytest.fixture(scope="module")
+def lanes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lanes]:
+    chosen = [
+        item.callspec.params.get("mutation")
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    wanted = [one for one in chosen if isinstance(one, Mutation)] or list(MUTATIONS)
+    with ExitStack() as stack:
+        trees = [stack.enter_context(MutatedTree(tmp_path_factory.mktemp("lane"))) for _ in range(LANES)]
+        made = Lanes(trees, wanted)
+        stack.callback(made.close)
+        yield made
+
+
+def test_no_promise_is_left_without_its_rules() -> None:
+    assert len({one.says for one in MUTATIONS}) == len(MUTATIONS) >= 40
+    rooms = {file.partition("/")[0] for one in MUTATIONS for file, _, _ in one.edits}
+    assert rooms >= {"acts", "archive", "audit", "auth", "foundation", "office", "policies", "reviews", "service", "tlog", "vault"}
+
+
+def test_every_attack_is_beaten_off_while_the_rules_stand(lanes: Lanes) -> None:
+    for future in lanes.unmutated:
+        run = future.result()
+        assert run.code == 0, run.printed[-3000:]
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.says.replace(" ", "-"))
+def test_an_attack_is_seen_to_succeed_without_its_rule(mutation: Mutation, lanes: Lanes) -> None:
+    run = lanes.mutated[mutation.says].result()
+    # A broken import or fixture would be an error and no attack that succeeded.
+    assert run.code == 1, f"{mutation.says}: the attack did not succeed\n{run.printed[-2000:]}"
+    assert " failed" in run.printed.splitlines()[-1]
+    assert " error" not in run.printed.splitlines()[-1]

@@ -140,6 +140,12 @@ def test_an_unusable_log_key_is_the_callers_mistake(vkey: str) -> None:
         check_receipt(RECEIPTS[0], ARCHIVE.proof(0), vkey)
 
 
+def test_a_log_key_of_another_name_says_that_its_id_does_not_belong() -> None:
+    with pytest.raises(ValueError, match="公钥标识与名称不符"):
+        LogKey.parse("archive.example/F001+4455331e+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs")
+    LogKey.parse("archive.example/F001+f11bc2fc+AepKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs")
+
+
 def test_the_vectors_of_the_format_document_are_read_alike() -> None:
     foo = LogKey.parse("example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k")
     assert foo.id.hex() == "530d903a"

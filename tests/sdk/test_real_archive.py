@@ -12,13 +12,14 @@ import pytest
 from archive_doors import HASTY, Door
 from auth.clients import register_client, revoke_client
 from cutting_proxy import cutting_proxy
+from deaf_network import deaf_network
 from fresh_databases import FreshDatabases
 from live_archive import live_archive, log_key, options_of
 from petition_archive_client.assertion import ClientKey
 from petition_archive_client.checking import check_receipt
 from petition_archive_client.client import ArchiveClient
 from petition_archive_client.connection import Retries, Timeouts
-from petition_archive_client.errors import ArchiveProblem, ReceiptRefused
+from petition_archive_client.errors import ArchiveProblem, OutcomeUnknown, ReceiptRefused
 from small_archive import FONDS, OTHER_FONDS, SmallArchive
 from tlog.note import VerifierKey
 from tlog.proof import LogProof
@@ -106,6 +107,40 @@ def test_supplement_and_correction_make_versions_with_receipts_of_their_own(live
     with pytest.raises(ArchiveProblem) as caught:
         case_system.do("correct", first.case_id, base_version=2, case=corrected, reason="标题录入有误")
     assert caught.value.code == "case-version-changed"
+
+
+def test_a_later_version_whose_answer_was_lost_on_the_way_is_made_once_and_receipted(live: SmallArchive, open_door: Any) -> None:
+    record = live.record()
+    rating = {"target": "petition_office", "satisfaction": "satisfied", "rated_at": "2024-03-01T09:00:00+08:00"}
+    corrected = record | {"title": "反映张三宅基地被占问题", "feedback": [*record["feedback"], rating]}
+    with deaf_network(live.url, b"/supplements", b"/corrections", left=0) as network:
+        door = open_door(network.url, **options_of(live), timeouts=Timeouts(2.0, 20.0, 30.0))
+        first = door.deposit(record)
+        network.left = 2
+        second = door.do("supplement", first.case_id, base_version=1, supplement={"feedback": [rating]}, reason="群众评价")
+        network.left = 2
+        third = door.do("correct", first.case_id, base_version=2, case=corrected, reason="标题录入有误")
+        assert network.lost == 4
+        assert [(one.version, one.status) for one in (second, third)] == [(2, "same"), (3, "same")]
+        for receipt in (second, third):
+            assert door.do("prove", receipt, log_key(live)).receipt == receipt
+    made = [entry for entry in live.entries("case.supplemented", "case.corrected") if entry.object["id"] == first.case_id]
+    assert [(entry.object["version"], entry.id) for entry in made] == [(2, second.entry_id), (3, third.entry_id)]
+
+
+def test_the_key_of_an_unknown_outcome_tells_later_what_became_of_it(live: SmallArchive, open_door: Any) -> None:
+    rating = {"target": "petition_office", "satisfaction": "satisfied", "rated_at": "2024-03-01T09:00:00+08:00"}
+    later = {"base_version": 1, "supplement": {"feedback": [rating]}, "reason": "群众评价"}
+    with deaf_network(live.url, b"/supplements", left=HASTY.attempts) as network:
+        door = open_door(network.url, **options_of(live))
+        first = door.deposit(live.record())
+        with pytest.raises(OutcomeUnknown) as caught:
+            door.do("supplement", first.case_id, **later)
+        settled = door.do("supplement", first.case_id, **later, idempotency_key=caught.value.idempotency_key)
+    assert (settled.version, settled.status) == (2, "same")
+    with pytest.raises(ArchiveProblem) as refused:
+        door.do("supplement", first.case_id, **later | {"reason": "另一理由"}, idempotency_key=caught.value.idempotency_key)
+    assert refused.value.code == "idempotency-key-reused"
 
 
 def test_every_line_of_a_long_stream_is_answered_and_archived_once(live: SmallArchive, case_system: Door) -> None:

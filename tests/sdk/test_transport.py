@@ -144,13 +144,37 @@ def test_a_compressed_answer_nobody_asked_for_is_refused(archive: ScriptedArchiv
     assert archive.asked("/v1/cases")[0].headers["accept-encoding"] == "identity"
 
 
-def test_a_supplement_whose_answer_is_lost_is_not_repeated_blindly(archive: ScriptedArchive, door: Door) -> None:
-    for broken in (double.cut_before_reading, double.refuse(502, "gateway"), double.refuse(504, "gateway")):
+@pytest.mark.parametrize("act", ["supplement", "correct"])
+def test_a_later_version_whose_answer_is_lost_is_asked_for_again_under_its_key(archive: ScriptedArchive, door: Door, act: str) -> None:
+    def take(answering: Answering) -> None:
+        answering.read()
+        answering.send(200, answering.archive.receipt(CASE) | {"case_id": CASE_ID, "version": 2, "status": "same"})
+
+    content: dict[str, Any] = {"supplement": {"reviews": [{}]}} if act == "supplement" else {"case": CASE}
+    archive.script = [double.cut_before_reading, double.refuse(502, "gateway"), double.refuse(504, "gateway"), take]
+    receipt = door.do(act, CASE_ID, base_version=1, reason="补充复查意见", **content)
+    sent = archive.asked(f"/v1/cases/{CASE_ID}/{act}{'ion' if act == 'correct' else ''}s")
+    assert (receipt.status, receipt.version) == ("same", 2)
+    assert len(sent) >= 3
+    assert len({(seen.headers["idempotency-key"], seen.body) for seen in sent}) == 1
+
+
+def test_a_later_version_that_is_never_answered_leaves_the_key_that_settles_it(archive: ScriptedArchive, door: Door) -> None:
+    for broken in (double.act_then_cut, double.refuse(502, "gateway"), double.refuse(504, "gateway")):
         archive.seen.clear()
-        archive.script = [broken]
-        with pytest.raises(OutcomeUnknown):
+        archive.script = [broken] * 4
+        with pytest.raises(OutcomeUnknown) as caught:
             door.do("supplement", CASE_ID, base_version=1, supplement={"reviews": [{}]}, reason="补充复查意见")
-        assert len(archive.asked(f"/v1/cases/{CASE_ID}/supplements")) <= 1
+        sent = archive.asked(f"/v1/cases/{CASE_ID}/supplements")
+        assert {seen.headers["idempotency-key"] for seen in sent} == {caught.value.idempotency_key}
+        assert caught.value.idempotency_key not in str(caught.value) + repr(caught.value)
+
+
+def test_a_later_version_the_archive_never_took_is_no_unknown_outcome(archive: ScriptedArchive, door: Door) -> None:
+    archive.script = [double.refuse(503, "storage-unavailable", retry_after="0")] * 4
+    with pytest.raises(ArchiveProblem) as caught:
+        door.do("supplement", CASE_ID, base_version=1, supplement={"reviews": [{}]}, reason="补充复查意见")
+    assert caught.value.status == 503
 
 
 def test_a_supplement_the_archive_could_not_store_is_sent_again(archive: ScriptedArchive, door: Door) -> None:

@@ -140,6 +140,28 @@ def test_exporting_again_adds_only_what_is_new_and_refuses_a_changed_export(arch
     assert (said.status, "log-export-differs" in said.text) == (1, True)
 
 
+def test_what_a_killed_export_left_half_written_is_cleared_by_the_next_one(archive_copy: Terminal, exported: Path) -> None:
+    left = [exported / ".checkpoint.12ab.tmp", _entries(exported).with_name(".17.12ab.tmp"), _hashes(exported).with_name(".001.4711.tmp")]
+    for path in left:
+        path.write_bytes(b"half of it")
+    key = archive_copy.vkey(FONDS)
+    assert anywhere().run("audit", "verify", str(exported), "--key", key).status == 1
+    assert archive_copy.run("audit", "export", str(exported), "--fonds", FONDS).status == 0
+    assert not any(path.exists() for path in left)
+    assert anywhere().run("audit", "verify", str(exported), "--key", key).status == 0
+
+
+def test_what_a_killed_process_left_among_the_anchors_is_cleared_at_start(archive_copy: Terminal) -> None:
+    anchors = archive_copy.home / "anchors"
+    left, other = anchors / f".{FONDS}.checkpoint.4711.tmp", anchors / ".notes.4711.tmp"
+    for path in (left, other):
+        path.write_bytes(b"half of it")
+    said = archive_copy.run("audit", "status")
+    assert said.status == 0
+    assert (left.exists(), other.exists()) == (False, True)
+    assert "+08:00" in said.text
+
+
 def test_a_fonds_that_is_not_there_gets_no_log_by_being_asked_for(archive_copy: Terminal, tmp_path: Path) -> None:
     said = archive_copy.run("audit", "export", str(tmp_path / "none"), "--fonds", "NONE")
     assert (said.status, "key-missing" in said.text) == (1, True)

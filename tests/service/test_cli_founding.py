@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sqlite3
@@ -13,6 +14,8 @@ import pytest
 from command_line import INIT, Terminal
 from foundation.database import Database
 from foundation.ids import new_id
+from service.cli.terminal import warn_of_exposure
+from service.wiring import Settings
 from vault.keyring import KeyRing
 from vault.unlock import Credential
 
@@ -36,7 +39,7 @@ def founded(founded_once: tuple[Terminal, list[str]], tmp_path: Path) -> Termina
 
 def test_init_makes_an_archive_its_three_administrators_can_sign_in_to(founded_once: tuple[Terminal, list[str]]) -> None:
     from auth.signin import Attempt, sign_in
-    from service.wiring import Settings, open_archive
+    from service.wiring import open_archive
 
     terminal, secrets = founded_once
     assert len(set(secrets)) == 3
@@ -56,6 +59,44 @@ def test_first_secrets_are_shown_once_and_stored_nowhere(founded_once: tuple[Ter
     at_rest = terminal.bytes_at_rest()
     assert not any(secret.encode() in at_rest for secret in secrets)
     assert not terminal.run("audit", "status").secrets
+
+
+def test_what_init_makes_is_its_owners_alone_under_any_umask(tmp_path: Path) -> None:
+    terminal = Terminal.at(tmp_path / "deep" / "var")
+    before = os.umask(0o022)
+    try:
+        said = terminal.run(*INIT)
+        assert said.status == 0, said.text
+        db = Database(f"sqlite:///{terminal.database}")
+        db.own()
+        with db.write() as conn:
+            conn.exec_driver_sql("UPDATE fonds SET training = training")
+            beside = sorted(path.name for path in terminal.home.glob("archive.sqlite*"))
+            modes = {path.stat().st_mode & 0o777 for path in terminal.home.glob("archive.sqlite*")}
+        db.close()
+    finally:
+        os.umask(before)
+    assert terminal.home.stat().st_mode & 0o777 == 0o700
+    assert beside == ["archive.sqlite", "archive.sqlite-shm", "archive.sqlite-wal", "archive.sqlite.lock"]
+    assert modes == {0o600}
+
+
+def test_init_says_where_the_credential_was_made_and_to_keep_it_apart(tmp_path: Path) -> None:
+    beside = Terminal.at(tmp_path / "var").run(*INIT).text
+    assert f"凭据文件已生成：{tmp_path}/var/keys/credential" in beside
+    assert "谁拿走这个文件夹，谁就能打开一切" in beside
+    apart = Terminal.at(tmp_path / "other", ARCHIVE_KEY_RING_CREDENTIAL=str(tmp_path / "etc" / "credential")).run(*INIT).text
+    assert f"凭据文件已生成：{tmp_path}/etc/credential" in apart
+    assert "谁拿走这个文件夹" not in apart
+
+
+def test_a_database_that_others_may_read_is_warned_of(founded: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(home=founded.home, key_ring_credential=founded.home.parent / "credential")
+    warn_of_exposure(settings)
+    assert capsys.readouterr().err == ""
+    founded.database.chmod(0o640)
+    warn_of_exposure(settings)
+    assert "本机其他用户可以读取数据库" in capsys.readouterr().err
 
 
 def test_init_is_refused_a_second_time_and_changes_nothing(founded: Terminal) -> None:
@@ -82,6 +123,29 @@ def test_init_goes_on_where_an_earlier_one_was_killed(tmp_path: Path) -> None:
     said = terminal.run(*INIT)
     assert said.status == 0, said.text
     assert ring.archive_id in said.text
+
+
+def test_a_key_ring_locked_anew_opens_with_the_new_secret_alone_and_the_log_says_so(founded: Terminal) -> None:
+    again = str(founded.home / "keys" / "credential-2")
+    said = founded.run("keys", "relock", "--credential", again)
+    assert said.status == 0, said.text
+    assert founded.entries("system", "key.relocked") == 1
+    assert (founded.run("keys", "list").status, "key-ring-wrong" in founded.run("keys", "list").text) == (1, True)
+    second = Terminal.at(founded.home, ARCHIVE_KEY_RING_CREDENTIAL=again)
+    assert second.run("audit", "fsck").status == 0
+    phrase = "an invented phrase 2"
+    assert second.run("keys", "relock", typed="too short\n").status == 1
+    assert second.run("keys", "relock", typed=f"{phrase}\n").status == 0
+    assert second.run("keys", "list").status == 1
+    third = Terminal.at(founded.home, ARCHIVE_KEY_RING_CREDENTIAL="", ARCHIVE_KEY_RING_PASSPHRASE=phrase)
+    assert third.run("keys", "list").status == 0
+    assert founded.entries("system", "key.relocked") == 2
+
+
+def test_a_key_ring_is_not_locked_anew_with_the_credential_in_use(founded: Terminal) -> None:
+    ring = (founded.home / "keys" / "ring").read_bytes()
+    assert founded.run("keys", "relock", "--credential", str(founded.home / "keys" / "credential")).status == 2
+    assert (founded.home / "keys" / "ring").read_bytes() == ring
 
 
 @pytest.mark.parametrize(
@@ -190,6 +254,8 @@ def test_a_database_of_a_newer_program_is_refused_by_every_command(founded: Term
 
 def test_an_empty_database_is_not_served(tmp_path: Path) -> None:
     terminal = Terminal.at(tmp_path / "var")
+    terminal.home.mkdir()
+    terminal.database.touch()
     assert terminal.run("migrate").status == 0
     said = terminal.run("serve")
     assert (said.status, "archive-not-founded" in said.text) == (1, True)

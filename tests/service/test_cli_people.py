@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,10 +18,13 @@ from auth.signin import Attempt, sign_in
 from command_line import Terminal
 from foundation.clock import SystemClock
 from foundation.ids import new_id
+from house_rules import ROOT
 from office.accounts import FirstSecret
+from office.administrators import ADMINISTRATORS
 from office.clients import register_client
-from office.founding import ADMINISTRATORS, found_office
+from office.founding import found_office
 from petition_archive_client.assertion import ClientKey
+from real_terminal import RealTerminal
 from service.cli.demo_office import OFFICES
 from service.cli.founding import found
 from service.cli.serving import Running, listen
@@ -103,12 +108,31 @@ def test_an_archivist_imports_a_file_on_record_and_again_without_doubles(staffed
     assert "2999" not in errors
 
 
+def test_an_import_asks_for_the_secret_before_it_draws_its_bar(staffed: Staffed, cases: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.ndjson"
+    copy.write_bytes(cases.read_bytes())
+    words = ("import", str(copy), "--fonds", FONDS, "--login", "s1803")
+    values = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "200", "TERM": "xterm"}
+    command = [sys.executable, "-m", "service.cli.main", *words]
+    terminal = RealTerminal(command, folder=tmp_path, environment=values | staffed.terminal.environment)
+    assert "importing" not in terminal.wait_for("口令 secret (s1803): ")
+    terminal.type(OWN)
+    terminal.wait_for("没有则回车")
+    terminal.type("")
+    # Nothing is drawn, and no line is wiped out, until both were answered.
+    assert not re.search("importing|\x1b\\[2K", terminal.shown)
+    assert terminal.ended() == 1
+    assert "importing" in terminal.shown
+    assert "60 行" in terminal.shown
+    assert OWN not in terminal.shown
+
+
 def test_a_dry_run_signs_nobody_in_and_deposits_nothing(staffed: Staffed, cases: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.ndjson"
     copy.write_bytes(cases.read_bytes())
     before = staffed.terminal.entries(FONDS)
     said = staffed.terminal.run("import", str(copy), "--dry-run")
-    assert "试运行" in said.text
+    assert "试运行，未存入任何内容：60 行，可存入 59，" in said.text
     assert staffed.terminal.entries(FONDS) == before
 
 
@@ -156,7 +180,7 @@ def test_a_case_system_imports_through_the_service(staffed: Staffed, served: str
 def test_a_first_sign_in_at_the_terminal_makes_an_account_usable(staffed: Staffed, served: str) -> None:
     first = staffed.secrets["s1001"]
     words = ("first-sign-in", "--fonds", FONDS, "--login", first.login, "--url", served)
-    said = staffed.terminal.run(*words, typed=f"{first.secret}\n{OWN}\n{OWN}\n")
+    said = staffed.terminal.run(*words, typed=f"{first.secret}\n{OWN}\n")
     assert said.status == 0, said.text
     assert OWN not in said.text
     again = staffed.terminal.run(*words, typed=f"{first.secret}\n")
@@ -166,10 +190,10 @@ def test_a_first_sign_in_at_the_terminal_makes_an_account_usable(staffed: Staffe
 def test_a_secret_that_breaks_the_rules_is_refused_with_its_reasons(staffed: Staffed, served: str) -> None:
     first = staffed.secrets["s1101"]
     words = ("first-sign-in", "--fonds", FONDS, "--login", first.login, "--url", served)
-    said = staffed.terminal.run(*words, typed=f"{first.secret}\npassword1234\npassword1234\n")
+    said = staffed.terminal.run(*words, typed=f"{first.secret}\npassword1234\n")
     assert said.status == 1
     assert "password1234" not in said.text
-    assert staffed.terminal.run(*words, typed=f"{first.secret}\n{OWN}\n{OWN}\n").status == 0
+    assert staffed.terminal.run(*words, typed=f"{first.secret}\n{OWN}\n").status == 0
 
 
 def test_a_security_auditor_exports_the_log_from_the_running_service(staffed: Staffed, served: str, tmp_path: Path) -> None:
@@ -184,7 +208,7 @@ def test_a_security_auditor_exports_the_log_from_the_running_service(staffed: St
 def test_a_handler_may_not_export_the_log(staffed: Staffed, served: str, tmp_path: Path) -> None:
     first = staffed.secrets["s1102"]
     words = ("--fonds", FONDS, "--login", first.login, "--url", served)
-    assert staffed.terminal.run("first-sign-in", *words, typed=f"{first.secret}\n{OWN}\n{OWN}\n").status == 0
+    assert staffed.terminal.run("first-sign-in", *words, typed=f"{first.secret}\n{OWN}\n").status == 0
     said = staffed.terminal.run("audit", "export", str(tmp_path / "export"), *words, typed=f"{OWN}\n\n")
     assert said.status == 1
     assert not (tmp_path / "export").exists()

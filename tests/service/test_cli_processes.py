@@ -50,6 +50,15 @@ def test_the_tour_tells_the_whole_story_and_leaves_nothing_behind(tmp_path: Path
     for told in ("private_key_jwt", "初始口令随即作废", "只有批准的两项是明文", "校验通过", "此后只有追加", "校验未通过"):
         assert told in done.stdout
     assert not _SECRET.findall(done.stdout)
+    # The log counts from 0, so an entry has an index (序号) and is nowhere called the Nth; and times say where they are read.
+    assert not re.search(r"第 ?\d+ ?条", done.stdout)
+    assert len(re.findall(r"序号 \d", done.stdout)) >= 4
+    assert "北京时间 UTC+8" in done.stdout
+    # The export holds the very questions just shown, and the trail shown ends with the return.
+    (asked,) = re.findall(r"本身也记为序号 \d+、(\d+)。", done.stdout)
+    (signed,) = re.findall(r"导出已签名的 (\d+) 条日志", done.stdout)
+    assert int(signed) > int(asked)
+    assert "提前归还" in done.stdout
     assert list(temporary.iterdir()) == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tmp"]
     assert done.stderr == ""
@@ -67,7 +76,8 @@ def test_the_demonstration_is_made_reused_and_remade(tmp_path: Path) -> None:
 
     second = run(*words, folder=tmp_path)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "沿用上次建立的演示库" in second.stdout
+    assert "沿用上次建立的演示库 var：30 件案卷和下列人员都在，未重新归档，也未改动任何内容。" in second.stdout
+    assert "demo --home var --fresh" in second.stdout
     assert not _SECRET.findall(second.stdout)
 
     third = run(*words, "--fresh", folder=tmp_path)
@@ -125,13 +135,20 @@ def test_the_service_answers_refuses_a_second_process_and_ends_cleanly(installat
     assert installation.entries("system", "archive.started") >= 1
 
 
+def test_a_command_alone_shows_its_help_and_is_no_fault(tmp_path: Path) -> None:
+    for words in ((), ("audit",), ("keys",)):
+        done = run(*words, folder=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        assert "Commands:" in done.stdout
+
+
 def test_what_goes_wrong_is_told_in_words_and_never_as_a_traceback(tmp_path: Path) -> None:
     for words, status in (
         (("audit", "status"), 1),
         (("audit", "verify", "nowhere", "--key", "x"), 2),
         (("import", "absent.csv"), 2),
         (("no-such-command",), 2),
-        (("first-sign-in", "--fonds", "X", "--login", "y", "--url", "http://127.0.0.1:9"), 1),
+        (("first-sign-in", "--fonds", "X", "--login", "y", "--url", "http://127.0.0.1:9", "--secret-file", "-"), 1),
     ):
         done = subprocess.run(
             [*COMMAND, *words],

@@ -224,6 +224,39 @@ def test_a_form_with_unknown_members_or_wrong_types_lists_every_fault(archive: S
     }
 
 
+@pytest.mark.parametrize("instant", ["2026-12-01", "2026-12-01T09:00:00", "2026-12-01 09:00", "tomorrow", "", 5, "9" * 60])
+def test_a_time_without_its_zone_is_told_the_form_it_must_have(archive: SmallArchive, instant: Any) -> None:
+    with archive.as_("handler") as handler:
+        answer = handler.post("/v1/access-requests", json=archive.form(new_id(), expires_at=instant))
+    (fault,) = answer.json()["faults"]
+    assert (answer.status_code, fault["path"], fault["rule"]) == (422, "expires_at", "format")
+    assert "2026-12-01T09:00:00+08:00" in fault["zh"]
+    assert "2026-12-01T09:00:00+08:00" in fault["en"]
+
+
+def test_every_fault_of_a_form_is_answered_at_once_each_at_its_place(archive: SmallArchive) -> None:
+    case_id = archive.deposited()
+    wrong = archive.form(case_id, fields=["petitioners[].name", "name", "query_code"], purpose="办案", usage="看看", max_uses=20_000)
+    with archive.as_("handler") as handler:
+        answer = handler.post("/v1/access-requests", json=wrong)
+    assert answer.status_code == 422
+    assert _rules(answer) == {
+        ("usage", "unknown-code"),
+        ("purpose", "purpose-not-allowed"),
+        ("fields[1]", "field-not-askable"),
+        ("fields[2]", "field-not-askable"),
+    }
+    told = {fault["path"]: fault for fault in answer.json()["faults"]}
+    assert "repeat_petition" in told["purpose"]["zh"]
+    assert "reply-drafting" in told["usage"]["zh"]
+    assert "办案" not in answer.text
+    assert "看看" not in answer.text
+    with archive.as_("handler") as handler:
+        for most in (0, -1, 10_001, 2**53 - 1):
+            few = handler.post("/v1/access-requests", json=archive.form(case_id, max_uses=most, fields=["name"]))
+            assert _rules(few) == {("max_uses", "openings-out-of-range"), ("fields[0]", "field-not-askable")}
+
+
 def test_the_masked_document_number_is_refused_beside_a_birth_date_at_filing(archive: SmallArchive) -> None:
     case_id = archive.deposited()
     with archive.as_("handler") as handler:

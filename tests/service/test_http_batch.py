@@ -6,7 +6,8 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from archive.errors import PreparationInterrupted
+from archive.preparing import Tools
 from archive.tables import cases
 from foundation.ids import new_id
 from petition_records import minimal
@@ -187,6 +190,64 @@ def test_a_client_that_goes_away_leaves_what_was_answered_and_nothing_half_done(
     statuses = [one["status"] for one in again[:-1]]
     assert statuses[:UNIT_LINES] == [200] * UNIT_LINES
     assert _stored(archive) == before + len(lines)
+
+
+class _OnceInterrupted:
+    """Preparing processes of which one ends with the second unit in hand."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def prepare(self, _tools: Tools, _fonds: str, _account_id: str, _records: Sequence[object]) -> None:
+        self.units += 1
+        if self.units == 2:
+            raise PreparationInterrupted
+
+
+def test_lines_whose_preparation_was_interrupted_are_told_to_try_again_and_the_others_are_taken(archive: SmallArchive) -> None:
+    lines = [_line(number) for number in range(3 * UNIT_LINES)]
+    original = archive.house.preparers
+    object.__setattr__(archive.house, "preparers", _OnceInterrupted())
+    before = _stored(archive)
+    try:
+        answers = _answers(_send(archive, b"".join(lines)))
+    finally:
+        object.__setattr__(archive.house, "preparers", original)
+    assert [one["status"] for one in answers[:-1]] == [201] * UNIT_LINES + [503] * UNIT_LINES + [201] * UNIT_LINES
+    assert {one["problem"]["code"] for one in answers[UNIT_LINES : 2 * UNIT_LINES]} == {"preparation-interrupted"}
+    assert answers[-1] == {"done": True, "lines": 3 * UNIT_LINES, "created": 2 * UNIT_LINES, "same": 0, "refused": UNIT_LINES}
+    assert _stored(archive) == before + 2 * UNIT_LINES
+    again = _answers(_send(archive, b"".join(lines)))
+    assert [one["status"] for one in again[:-1]] == [200] * UNIT_LINES + [201] * UNIT_LINES + [200] * UNIT_LINES
+
+
+class _Failing:
+    """Preparation that meets a mistake in the code with the third unit, while the second is being stored."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def prepare(self, _tools: Tools, _fonds: str, _account_id: str, _records: Sequence[object]) -> None:
+        self.units += 1
+        if self.units == 3:
+            raise RuntimeError
+
+
+def test_every_line_stored_before_a_broken_unit_has_its_answer(archive: SmallArchive) -> None:
+    original = archive.house.preparers
+    object.__setattr__(archive.house, "preparers", _Failing())
+    before, received = _stored(archive), b""
+    try:
+        with archive.as_system() as system, suppress(httpx.HTTPError):
+            body = b"".join(_line(number) for number in range(4 * UNIT_LINES))
+            with system.stream("POST", "/v1/cases:batch", content=body, headers=NDJSON) as answer:
+                for block in answer.iter_raw():
+                    received += block
+    finally:
+        object.__setattr__(archive.house, "preparers", original)
+    assert received.count(b'"status":201') == 2 * UNIT_LINES
+    assert b'"done"' not in received
+    assert _stored(archive) == before + 2 * UNIT_LINES
 
 
 @pytest.mark.parametrize("limit", ["lines", "bytes"])

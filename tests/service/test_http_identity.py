@@ -12,10 +12,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from auth.clients import client_of
-from auth_office import jwk_of, sign_es256
+from auth_office import b64, jwk_of, sign_es256
 from foundation.ids import new_id
 from fresh_databases import FreshDatabases
-from small_archive import FONDS, PUBLIC_URL, SECRET, SOURCE, CaseSystem, SmallArchive, b64url, small_archive
+from small_archive import FONDS, PUBLIC_URL, SECRET, SOURCE, CaseSystem, SmallArchive, small_archive
 
 OWN = "蓝色 lantern under nine bridges"
 
@@ -65,7 +65,7 @@ def test_a_first_secret_must_be_changed_and_a_factor_enrolled_before_anything_el
     assert (opened["must_change_secret"], opened["must_enrol_factor"]) == (True, True)
     client = httpx.Client(base_url=archive.url, headers={"Authorization": f"Bearer {opened['access_token']}"}, timeout=60)
     assert client.post("/v1/cases:find", json={}).json()["code"] == "secret-must-change"
-    assert client.post("/v1/me/totp").json()["code"] == "secret-must-change"
+    assert client.post("/v1/me/totp", json={"current": made["first_secret"]}).json()["code"] == "secret-must-change"
     weak = client.post("/v1/me/secret", json={"current": made["first_secret"], "new": "password1234"})
     assert (weak.status_code, weak.json()["code"]) == (422, "secret-refused")
     assert client.post("/v1/me/secret", json={"current": "wrong", "new": OWN}).json()["code"] == "secret-wrong"
@@ -74,7 +74,10 @@ def test_a_first_secret_must_be_changed_and_a_factor_enrolled_before_anything_el
     assert (step_up.status_code, step_up.json()["code"]) == (401, "factor-missing")
     assert 'error="insufficient_user_authentication"' in step_up.headers["WWW-Authenticate"]
     assert client.get("/v1/me").json()["must_enrol_factor"] is True
-    enrolment = client.post("/v1/me/totp").json()
+    assert client.post("/v1/me/totp", json={}).status_code == 422
+    stolen = client.post("/v1/me/totp", json={"current": made["first_secret"]})
+    assert (stolen.status_code, stolen.json()["code"]) == (403, "secret-wrong")
+    enrolment = client.post("/v1/me/totp", json={"current": OWN}).json()
     assert enrolment["otpauth_uri"].startswith("otpauth://totp/")
     assert client.post("/v1/me/totp:confirm", json={"code": "000000"}).json()["code"] == "factor-refused"
     code = pyotp.TOTP(enrolment["secret"]).at(archive.clock.now())
@@ -184,7 +187,7 @@ def test_the_token_endpoint_takes_one_grant_and_says_so(archive: SmallArchive, b
 def test_a_token_that_was_forged_altered_or_made_by_nobody_opens_nothing(archive: SmallArchive) -> None:
     token = archive.token("handler")
     head, body, signature = token.split(".")
-    unsigned = b64url(json.dumps({"alg": "none", "typ": "at+jwt"}).encode())
+    unsigned = b64(json.dumps({"alg": "none", "typ": "at+jwt"}).encode())
     for wrong in ("x", "a.b.c", f"{head}.{body}.", f"{unsigned}.{body}.", f"{head}.{body}A.{signature}", token + "A", "x" * 9000):
         answer = archive.http.get(f"{archive.url}/v1/me", headers={"Authorization": f"Bearer {wrong}"})
         assert (answer.status_code, answer.json()["code"]) == (401, "not-signed-in"), wrong[:20]

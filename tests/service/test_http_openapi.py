@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import Any
 
 import pytest
@@ -77,6 +79,67 @@ def test_every_reference_in_the_description_leads_somewhere(described: dict[str,
             target = target[part]
 
 
+def test_a_wrong_address_is_told_where_the_right_ones_are(archive: SmallArchive) -> None:
+    for path in ("/v1", "/index.html"):
+        answer = archive.http.get(archive.url + path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no-such-route")
+        for text in (answer.json()["detail"], answer.json()["detail_zh"], answer.headers["Link"]):
+            assert "/docs" in text
+            assert "/v1/openapi.json" in text
+
+
+def test_the_bare_address_leads_a_browser_to_the_page_for_people(archive: SmallArchive, described: dict[str, Any]) -> None:
+    for method in ("GET", "HEAD"):
+        answer = archive.http.request(method, f"{archive.url}/", follow_redirects=False)
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/docs")
+        assert archive.http.request(method, f"{archive.url}/docs").status_code == 200
+    assert archive.http.post(f"{archive.url}/").status_code == 405
+    assert "/" not in described["paths"]
+
+
+def test_every_member_and_query_parameter_has_a_title_in_chinese_and_english(described: dict[str, Any]) -> None:
+    schemas = described["components"]["schemas"]
+    titled = []
+    for _, _, operation in _operations(described):
+        for content in operation.get("requestBody", {}).get("content", {}).values():
+            name = content["schema"].get("$ref", "").rpartition("/")[2]
+            if name and name != "CaseDeposit":
+                titled += [one.get("title", "") for one in schemas[name]["properties"].values()]
+        titled += [one["schema"].get("title", "") for one in operation.get("parameters", ()) if one["in"] == "query"]
+    assert len(titled) > 80
+    assert [title for title in titled if not re.fullmatch(r"[^a-z]*[\u4e00-\u9fff].*[a-z]{2}.*", title)] == []
+
+
+def test_the_codes_of_purpose_and_usage_are_described_with_their_titles(described: dict[str, Any]) -> None:
+    schemas, rules = described["components"]["schemas"], base()
+    for form, use in (("AccessForm", "request"), ("IdentitySearch", "search")):
+        purpose = schemas[form]["properties"]["purpose"]
+        assert purpose["enum"] == sorted(code for code, one in rules.purposes.by_code.items() if use in one.uses)
+        assert all(rules.purposes.by_code[code].zh in title for code, title in purpose["x-titles"].items())
+    usage = schemas["AccessForm"]["properties"]["usage"]
+    assert usage["enum"] == sorted(usage["x-titles"])
+    assert "verification" in usage["enum"]
+
+
+def test_the_page_for_people_names_query_parameters_members_and_codes(archive: SmallArchive) -> None:
+    page = archive.http.get(f"{archive.url}/docs").text
+    assert "`" not in page
+    for told in ("<code>?box=to-decide</code>", "<code>box</code>", "<code>to-decide</code>", "<code>trim.fields</code>"):
+        assert told in page
+    for told in ("<code>expires_at</code>", "<code>leak_inquiry</code> 信息泄露核查", "<code>evidence</code> 作为证据"):
+        assert told in page
+
+
+def test_the_page_for_people_lists_every_operation_and_loads_nothing(archive: SmallArchive, described: dict[str, Any]) -> None:
+    answer = archive.http.get(f"{archive.url}/docs")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    page = answer.text
+    for path, method, operation in _operations(described):
+        assert f"<code>{method.upper()} {path}</code>" in page
+        assert html.escape(operation["summary"]) in page
+    assert not re.search(r"<(script|link|style|img|iframe)|(src|href)=\"(?!/v1/)|https?://", page)
+
+
 def test_every_body_and_answer_schema_is_a_schema(described: dict[str, Any]) -> None:
     for schema in described["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
@@ -124,4 +187,5 @@ def test_no_identity_can_be_asked_for_in_an_address(described: dict[str, Any]) -
         if parameter["in"] in {"path", "query"}
     }
     ids = {"case_id", "entry_id", "request_id", "grant_id", "opening_id", "session_id", "account_id", "post_id", "holding_id", "client_id"}
+    ids |= {"unit_id", "person_id"}
     assert named <= ids | {"version", "box", "index", "old_size", "tile", "after", "limit"}

@@ -78,7 +78,7 @@ def test_every_row_is_deposited_once_and_the_import_can_be_repeated(tmp_path: Pa
     first = import_file(source, mapping, archive)
     assert (first.rows, first.created, first.same, first.resumed, first.refused) == (30, 30, 0, 0, 0)
     again = import_file(source, mapping, archive)
-    assert (again.rows, again.created, again.resumed, again.deposited) == (30, 0, 30, 30)
+    assert (again.rows, again.created, again.resumed) == (30, 0, 30)
     state_path(source).unlink()
     without_state = import_file(source, mapping, archive)
     assert (without_state.created, without_state.same) == (0, 30)
@@ -98,7 +98,7 @@ def test_a_kill_at_any_moment_leaves_no_case_doubled_and_none_missing(tmp_path: 
     summary = import_file(source, mapping, FileArchive(kept), mapping_digest=digest_of(MAPPING))
     lines = [json.loads(line)["case_no"] for line in kept.read_bytes().splitlines()]
     assert sorted(lines) == sorted(str(1000 + number) for number in range(150))
-    assert summary.deposited == 150
+    assert summary.created + summary.same + summary.resumed == 150
 
 
 def test_answers_already_kept_are_not_asked_for_again(tmp_path: Path, mapping: Mapping) -> None:
@@ -220,7 +220,7 @@ def test_a_dry_run_deposits_nothing_and_keeps_no_state(tmp_path: Path, mapping: 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_case_number_twice_in_one_file_is_the_same_case_or_a_conflict(tmp_path: Path, mapping: Mapping) -> None:
+def test_a_case_number_twice_in_one_file_is_the_same_case_or_refused_with_what_to_do(tmp_path: Path, mapping: Mapping) -> None:
     rows = board(3)
     other = [*rows[0]]
     other[5] = "另一答复"
@@ -228,7 +228,10 @@ def test_a_case_number_twice_in_one_file_is_the_same_case_or_a_conflict(tmp_path
     same = table(tmp_path / "s.csv", [rows[0], rows[1], rows[2]])
     for summary in (dry_run(source, mapping, check), import_file(source, mapping, FileArchive(tmp_path / "kept"))):
         assert (summary.created, summary.refused) == (3, 1)
-        assert summary.reasons == {("conflict", ""): 1}
+        assert summary.reasons == {("already-deposited", ""): 1}
+        (line,) = reason_rows(error_rows_path(source))
+        assert "补充归档" in line["说明"]
+        assert "Use a supplement" in line["explanation"]
     assert import_file(same, mapping, FileArchive(tmp_path / "kept")).same == 3
 
 

@@ -46,6 +46,33 @@ def test_each_migration_leaves_the_schema_it_left_when_it_was_written(tmp_path: 
     assert found == known
 
 
+def test_forms_filed_before_their_relations_were_kept_are_carried_over(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/earlier.sqlite")
+    form = {
+        **{name: name for name in ("request_id", "applicant_person", "applicant_account", "applicant_post", "applicant_role", "status")},
+        **{name: name for name in ("applicant_units", "relation", "purpose", "usage", "asked", "current", "chain", "filed_entry")},
+        **dict.fromkeys(("version", "stage", "filed_ms", "updated_ms", "lapses_ms"), 1),
+        "fonds": "F001",
+        "policy_version": "p",
+    }
+    case = {"fonds": "F001", "request_id": "request_id", "case_id": "c", "case_version": 1}
+    key = {"fonds": "F001", "account_id": "a", "key": "k", "fingerprint": b"f", "status": 201, "resource_id": "e", "created_ms": 1}
+    with database.write() as conn:
+        command.upgrade(run._config(conn), "0005")
+        for table, row in (("access_requests", form), ("request_cases", case), ("idempotency", key)):
+            conn.execute(text(f"INSERT INTO {table} ({', '.join(row)}) VALUES (:{', :'.join(row)})"), row)
+    run.upgrade(database)
+    gone = {"relation", "applicant_account", "applicant_post"}
+    with database.read() as conn:
+        for table, row in (
+            ("access_requests", {name: value for name, value in form.items() if name not in gone}),
+            ("request_cases", case | {"relation": None}),
+            ("idempotency", {name: value for name, value in key.items() if name != "status"}),
+        ):
+            assert [dict(found) for found in conn.execute(text(f"SELECT * FROM {table}")).mappings()] == [row]
+    database.close()
+
+
 def test_no_append_only_trigger_is_missing(owner_database: Database) -> None:
     if owner_database.dialect == "sqlite":
         query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"

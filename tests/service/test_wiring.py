@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from audit.errors import AnchorMissing, LogRolledBack
@@ -26,7 +26,7 @@ from office.errors import AlreadyFounded, NotFounded
 from policies.rulebook.load import base
 from service.founding import found_archive
 from service.house import Networks
-from service.settings import unknown_names
+from service.settings import SettingsRefused, unknown_names
 from service.wiring import Settings, auth_policy, open_archive, read_settings
 from small_archive import settings_for
 from vault.errors import CredentialUnusable, KeyRingForeign, KeyRingMissing, KeyRingWrong
@@ -56,7 +56,6 @@ def no_thread_stays() -> Iterator[None]:
 def test_an_archive_opens_closes_and_opens_again_leaving_nothing_behind(founded: Settings) -> None:
     for _ in range(2):
         house = open_archive(founded)
-        assert house.publisher is not None
         assert house.publisher._thread.is_alive()
         house.close()
         house.close()
@@ -181,8 +180,10 @@ def test_a_misspelt_setting_is_refused_and_no_value_is_repeated(monkeypatch: pyt
 )
 def test_a_setting_out_of_bounds_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"ARCHIVE_{name}", value)
-    with pytest.raises(ValidationError):
+    with pytest.raises(SettingsRefused, match=f"ARCHIVE_{name} is wrong") as refused:
         read_settings()
+    assert value not in str(refused.value)
+    assert refused.value.faults[0][0].startswith(f"设置 ARCHIVE_{name} 有误：")
 
 
 def test_secrets_are_not_shown_where_settings_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,20 +209,34 @@ def test_paths_lie_under_home_unless_they_are_given(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("peer", "forwarded", "address"),
+    ("peer", "forwarded", "address", "kind"),
     [
-        ("192.0.2.1", "10.9.9.9", "192.0.2.1"),
-        ("10.1.0.1", "", "10.1.0.1"),
-        ("10.1.0.1", "192.0.2.9", "192.0.2.9"),
-        ("10.1.0.1", "1.2.3.4, 192.0.2.9", "192.0.2.9"),
-        ("10.1.0.1", "192.0.2.9, 10.1.0.7", "192.0.2.9"),
-        ("10.1.0.1", "nonsense", "nonsense"),
-        ("", "192.0.2.9", ""),
+        ("192.0.2.1", "10.9.9.9", "192.0.2.1", "other"),
+        ("10.1.0.1", "", "10.1.0.1", "intranet"),
+        ("10.1.0.1", "192.0.2.9", "192.0.2.9", "other"),
+        ("10.1.0.1", "1.2.3.4, 192.0.2.9", "192.0.2.9", "other"),
+        ("10.1.0.1", "192.0.2.9, 10.1.0.7", "192.0.2.9", "other"),
+        ("10.1.0.1", "10.8.8.8,, 192.0.2.9 ,", "192.0.2.9", "other"),
+        ("10.1.0.1", "10.1.0.9, 10.1.0.8", "10.1.0.9", "intranet"),
+        ("", "192.0.2.9", "", "other"),
+        # With ports, in brackets, mapped, with a zone: one address, however it is written.
+        ("10.1.0.1", "192.0.2.9:4711", "192.0.2.9", "other"),
+        ("10.1.0.1", "192.0.2.9, 10.1.0.7:8080", "192.0.2.9", "other"),
+        ("10.1.0.1", "[2001:db8::9]:4711", "2001:db8::9", "other"),
+        ("10.1.0.1", "2001:DB8:0::9", "2001:db8::9", "other"),
+        ("::ffff:10.1.0.1", "::ffff:192.0.2.9", "192.0.2.9", "other"),
+        ("10.1.0.1", "[fe80::7%eth0]", "fe80::7", "other"),
+        # What is no address is the proxy's where it is counted, and opens nothing.
+        ("10.1.0.1", "nonsense", "10.1.0.1", "other"),
+        ("10.1.0.1", "127.0.0.1, unknown", "10.1.0.1", "other"),
+        ("10.1.0.1", "127.0.0.1, [::1, 10.1.0.7", "10.1.0.7", "other"),
+        ("10.1.0.1", "010.0.0.1", "10.1.0.1", "other"),
+        ("10.1.0.1", "127.0.0.1:x", "10.1.0.1", "other"),
     ],
 )
-def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone(peer: str, forwarded: str, address: str) -> None:
+def test_a_forwarded_address_is_believed_from_a_trusted_proxy_alone(peer: str, forwarded: str, address: str, kind: str) -> None:
     networks = Networks(*Settings(trusted_proxies=("10.1.0.0/16",)).networks)
-    assert networks.client(peer, forwarded) == address
+    assert networks.came_from(peer, forwarded) == (address, kind)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, select
 
 from audit.events import Actor, Event
 from audit.tables import log_entries
@@ -25,11 +25,14 @@ from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post
 from auth.sessions import Session, by_id
 from auth.signin import Attempt, SignedIn, sign_in
+from auth.tables import post_holdings
 from foundation.clock import MovableClock
 from foundation.database import Database
 from foundation.errors import ArchiveError
 from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
+from policies.rulebook.load import base
+from service.wiring import auth_policy
 
 T = TypeVar("T")
 FONDS = "F001"
@@ -39,7 +42,8 @@ TOKEN_ENDPOINT = "https://archive.example/v1/token"
 FIRST, OWN = "krmt-2v9x-qnea-77hd", "lantern over quiet 河 nine"
 _THREE = ("sysadmin", "secadmin", "auditadmin")
 ROLES = frozenset({"handler", "leader", "collaborator", "principal", "inspector", "legal", "archivist", "external_supervisor", *_THREE})
-POLICY = AuthPolicy(
+POLICY = replace(
+    auth_policy(base()),
     version="rules-1",
     post_roles=ROLES,
     separation=frozenset(frozenset({one, other}) for one in _THREE for other in ROLES if one != other),
@@ -124,7 +128,7 @@ class Office:
         app = None
         if self.policy.second_factor_roles & set(roles):
             session = self.read(session)
-            app = pyotp.TOTP(enrol_factor(self.ctx, session).secret)
+            app = pyotp.TOTP(enrol_factor(self.ctx, session, present=OWN).secret)
             confirm_factor(self.ctx, session, app.at(self.clock.now()))
             self.clock.advance(60)
         return account_id, app
@@ -162,3 +166,9 @@ def refusal(act: Callable[[], Any]) -> ArchiveError:
     with pytest.raises(ArchiveError) as caught:
         act()
     return caught.value
+
+
+def holdings_of(conn: Connection, fonds: str, **of: str) -> list[Row[Any]]:
+    """All holdings of a person or a post (`person_id`, `post_id`), past, present and to come, by beginning."""
+    query = select(post_holdings).where(post_holdings.c.fonds == fonds, *(post_holdings.c[name] == value for name, value in of.items()))
+    return list(conn.execute(query.order_by(post_holdings.c.from_ms, post_holdings.c.holding_id)))

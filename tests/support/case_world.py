@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from acts.desk import Caller, Desk
 from audit.entry import Entry
 from audit.events import Actor, Event
 from audit.sequencing import Sequencer
-from audit.tables import log_entries
 from auth.clients import register_client
 from auth.people import open_account, register_person
-from auth.policy import AuthPolicy
 from auth.posts import create_post, hold_post, posts_held
 from auth.principal import Principal
 from auth.tables import sessions
@@ -29,8 +25,11 @@ from foundation.clock import MovableClock, to_ms
 from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
+from petition_archive_client.assertion import ClientKey
 from petition_records import typical
 from policies.rulebook.load import Rulebook, base
+from service.wiring import auth_policy
+from stored_entries import stored_entries
 from vault.keyring import KeyRing
 from vault.unlock import Credential
 
@@ -53,7 +52,7 @@ PEOPLE = {
     "P-7": ("handler", "U-9"),
 }
 UNITS = {"U-0": None, "U-1": "U-0", "U-3": "U-0", "U-9": "U-0"}
-POLICY = AuthPolicy(version="test", post_roles=frozenset(role for role, _ in PEOPLE.values()))
+POLICY = replace(auth_policy(base()), version="test", separation=frozenset(), second_factor_roles=frozenset())
 
 
 @dataclass
@@ -116,10 +115,7 @@ class World:
 
     def entries(self, *kinds: str, fonds: str = FONDS) -> list[Entry]:
         """The log's entries of these kinds (none given: all), oldest first."""
-        with self.desk.db.read() as conn:
-            bodies = conn.execute(select(log_entries.c.body).where(log_entries.c.fonds == fonds).order_by(log_entries.c.idx)).scalars()
-            found = [Entry.parse(bytes(body)) for body in bodies]
-        return [entry for entry in found if not kinds or entry.kind in kinds]
+        return stored_entries(self.desk.db, fonds, kinds)
 
     def do(self, act: Callable[[Unit], T], fonds: str = FONDS) -> T:
         """An act of setting up, on record like any other."""
@@ -132,12 +128,6 @@ class World:
             return value
 
         return self.desk.uow.run(fonds, run)
-
-
-def _jwk() -> dict[str, str]:
-    numbers = ec.generate_private_key(ec.SECP256R1()).public_key().public_numbers()
-    x, y = (base64.urlsafe_b64encode(value.to_bytes(32, "big")).rstrip(b"=").decode() for value in (numbers.x, numbers.y))
-    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
 
 
 def furnish(world: World) -> None:
@@ -154,7 +144,8 @@ def furnish(world: World) -> None:
             hold_post(unit, post_id=post_id, person_id=person_id, begins=at, policy=POLICY)
             world.persons[staff_no] = person_id
             world.accounts[staff_no] = open_account(unit, person_id=person_id, login=staff_no.lower(), secret_hash="x", at=at)
-        client = register_client(unit, source_system="county-petition", title="示例业务系统", public_jwk=_jwk(), at=at)
+        key = ClientKey.generate().public_jwk()
+        client = register_client(unit, source_system="county-petition", title="示例业务系统", public_jwk=key, at=at)
         world.source = Principal(FONDS, client.account_id, None, "service", (), "depositor", 1, new_id(), "intranet", at)
 
     world.do(people)

@@ -52,7 +52,8 @@ class Terminal:
         return self.home / "archive.sqlite"
 
     def run(self, *words: str, typed: str = "", environment: Mapping[str, str] | None = None) -> Said:
-        """Run a command in this process; what `main` does with an error is done here too."""
+        """Run a command in this process; what `main` does with an error is done here too. `typed`: secrets and codes, line by line."""
+        words = (*words, "--secret-file", "-") if typed else words
         env: dict[str, str | None] = dict(self.environment if environment is None else environment)
         done = CliRunner().invoke(app, list(words), input=typed, env=env)
         error = done.exception

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +22,6 @@ from auth.factor_seal import factor_seal
 from auth.lockout import Sources
 from auth.passwords import Passwords
 from auth.people import open_account, register_person
-from auth.policy import AuthPolicy
 from auth.principal import Principal
 from auth.tokens import AccessTokens, Assertions
 from case_world import ARCHIVE_ID, FONDS, World, make_world
@@ -32,6 +31,7 @@ from foundation.ids import new_id
 from foundation.uow import Unit, UnitOfWork
 from petition_records import typical
 from policies.rulebook.load import base
+from service.wiring import auth_policy
 from vault.keyring import KeyRing
 from vault.signer import LogSigner, TokenKeys
 from vault.unlock import Credential
@@ -40,7 +40,7 @@ P = TypeVar("P", bound=Publishing)
 START = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
 LOGIN, SECRET = "night-watch", "lantern over quiet 河 nine"
 # Enough for every session of a life; locking out is not what is tested here.
-SIGN_IN = AuthPolicy(version="test", post_roles=frozenset())
+SIGN_IN = replace(auth_policy(base()), version="test", post_roles=frozenset(), second_factor_roles=frozenset())
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ from tlog.verify import verify_export
 from vault.signer import LogSigner
 
 Line = dict[str, Any]
-MADE = {"deposit", "supplement", "correction"}
 
 
 class Oracle:

@@ -163,7 +163,13 @@ def filing(*paths: str, cases: tuple[CaseFacts, ...] | None = None, people: Offi
         targets = frozenset(Target(facts.case_id, facts.version, path) for facts in every for path in (paths or (NAME,)))
         wanted = Asked(targets=targets, level=one.level, max_uses=one.max_uses, not_before=one.not_before, expires_at=one.expires_at)
     return FilingFacts(
-        fonds=FONDS, asked=wanted, purpose=changes.pop("purpose", "review"), cases=every, office=people or office(), **changes
+        fonds=FONDS,
+        asked=wanted,
+        purpose=changes.pop("purpose", "review"),
+        cases=every,
+        office=people or office(),
+        fields=changes.pop("fields", None) or paths or tuple(sorted({target.path for target in wanted.targets})),
+        **changes,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from archive.errors import AlreadyDeposited
 from policies.rulebook.load import base
 from service.importing.depositor import Answer
 from service.importing.mapping import load
@@ -40,7 +41,7 @@ class FileArchive:
         for number, record in records:
             key = self._key(record)
             if key in self.kept:
-                yield number, Answer("same") if self.kept[key] == record else Answer("refused", code="conflict")
+                yield number, Answer("same") if self.kept[key] == record else Answer.refusing(AlreadyDeposited())
                 continue
             with self.path.open("ab") as file:
                 file.write(json.dumps(record).encode() + b"\n")

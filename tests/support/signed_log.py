@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +92,8 @@ def _write_files(directory: Path, entries: Sequence[bytes], leaves: Sequence[byt
                 put("entries", at, [len(entry).to_bytes(2, "big") + entry for entry in entries[at : at + 256]])
         hashes = [mth(hashes[at : at + 256]) for at in range(0, len(hashes) - 255, 256)]
         level += 1
+
+
+def directory_reader(directory: Path) -> Callable[[str], bytes]:
+    """Read a log's files by their paths within it."""
+    return lambda path: (directory / path).read_bytes()

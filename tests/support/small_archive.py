@@ -8,7 +8,6 @@ People sign in over HTTP when first asked for, with a one-time code computed her
 
 from __future__ import annotations
 
-import base64
 import json
 import threading
 import time
@@ -24,11 +23,9 @@ import httpx
 import pyotp
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
-from sqlalchemy import select
 
 from audit.entry import Entry
 from audit.events import Actor, Event
-from audit.tables import log_entries
 from auth.clients import Client, register_client
 from auth.people import open_account, register_person, set_secret
 from auth.posts import create_post, hold_post
@@ -46,6 +43,7 @@ from service.founding import found_archive
 from service.house import House
 from service.http.serving import server_of
 from service.wiring import Settings, auth_policy, open_archive
+from stored_entries import stored_entries
 from vault.unlock import Credential
 
 T = TypeVar("T")
@@ -180,10 +178,7 @@ class SmallArchive:
 
     def entries(self, *kinds: str, fonds: str = FONDS) -> list[Entry]:
         """The log's entries of these kinds (none given: all), oldest first."""
-        with self.house.desk.db.read() as conn:
-            bodies = conn.execute(select(log_entries.c.body).where(log_entries.c.fonds == fonds).order_by(log_entries.c.idx)).scalars()
-            found = [Entry.parse(bytes(body)) for body in bodies]
-        return [entry for entry in found if not kinds or entry.kind in kinds]
+        return stored_entries(self.house.desk.db, fonds, kinds)
 
     def log_line(self, answer: httpx.Response) -> dict[str, Any]:
         """The service's log line of an answer; it is written when the answer is already on its way."""
@@ -334,7 +329,3 @@ def _furnish(archive: SmallArchive) -> None:
     for name, code in ((SOURCE, FONDS), ("hotline", FONDS), ("other-system", OTHER_FONDS)):
         key = ec.generate_private_key(ec.SECP256R1())
         archive.systems[name] = CaseSystem(do(code, system(name, jwk_of(key))), key)
-
-
-def b64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from acts.desk import Caller, Desk
 from audit.entry import Entry
 from audit.sequencing import Sequencer
-from audit.tables import log_entries
 from auth.context import AuthContext
 from auth.factor_seal import factor_seal
 from auth.lockout import Sources
@@ -22,6 +21,7 @@ from auth.passwords import Passwords
 from auth.people import account
 from auth.posts import posts_held
 from auth.principal import Principal
+from auth.sessions import open_session
 from auth.signin import Attempt, SignedIn, sign_in
 from auth.tokens import AccessTokens, Assertions
 from foundation.clock import MovableClock
@@ -35,6 +35,7 @@ from office.posts import create_post, hold_post
 from office.staff_desk import StaffDesk
 from policies.rulebook.load import base
 from service.wiring import auth_policy
+from stored_entries import stored_entries
 from vault.keyring import KeyRing
 from vault.signer import TokenKeys
 from vault.unlock import Credential
@@ -88,6 +89,8 @@ class StaffWorld:
             found = account(conn, FONDS, account_id)
             assert found.person_id is not None
             held = posts_held(conn, FONDS, found.person_id, at=self.clock.now())
+        now = self.clock.now()
+        opened = partial(open_session, account_id=account_id, assurance=2, client="loopback", lifetime=timedelta(hours=8), at=now)
         values: dict[str, Any] = {
             "fonds": FONDS,
             "account_id": account_id,
@@ -96,7 +99,7 @@ class StaffWorld:
             "posts": held,
             "role": role,
             "assurance": 2,
-            "session_id": new_id(),
+            "session_id": self.desk.uow.bookkeep(FONDS, opened),
             "client": "loopback",
             "authenticated_at": self.clock.now(),
         }
@@ -133,10 +136,7 @@ class StaffWorld:
 
     def entries(self, *kinds: str, fonds: str = FONDS) -> list[Entry]:
         """The log's entries of these kinds (none given: all), oldest first."""
-        with self.desk.db.read() as conn:
-            bodies = conn.execute(select(log_entries.c.body).where(log_entries.c.fonds == fonds).order_by(log_entries.c.idx)).scalars()
-            found = [Entry.parse(bytes(body)) for body in bodies]
-        return [entry for entry in found if not kinds or entry.kind in kinds]
+        return stored_entries(self.desk.db, fonds, kinds)
 
 
 def empty_archive(database: Database, clock: MovableClock, folder: Path) -> StaffDesk:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,23 @@ def small_log(tmp_path_factory: pytest.TempPathFactory, signer: SigningKey, entr
     directory = tmp_path_factory.mktemp("small")
     write_log(directory, entries[:600], signer, older=(3, 255, 256, 300, 520))
     return directory
+
+
+@pytest.fixture
+def log(tmp_path: Path, small_log: Path) -> Path:
+    """A copy of the log of 600 entries, to be attacked."""
+    return Path(shutil.copytree(small_log, tmp_path / "log"))
+
+
+@pytest.fixture
+def at_once() -> Iterator[None]:
+    """Waiting for what never comes is a failure, not a test run that stands still."""
+
+    def ring(_signal: int, _frame: object) -> None:
+        raise AssertionError("still waiting after 20 seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

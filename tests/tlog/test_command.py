@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from signed_log import SigningKey, leaf
+from signed_log import SigningKey, directory_reader, leaf
 from tlog.__main__ import main
 from tlog.merkle import inclusion_path
 from tlog.proof import LogProof
-from tlog.tiles import directory_reader, tile_source
+from tlog.tiles import tile_source
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,6 +71,16 @@ def test_a_receipt_is_checked_from_its_files(
     assert run(capsys, "proof", receipt, "--key", signer.vkey(), "--entry", entry)[0] == 1
 
 
+def test_a_receipt_that_carries_its_entry_is_checked_by_itself(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, small_log: Path, signer: SigningKey, entries: list[bytes]
+) -> None:
+    path = tuple(inclusion_path(5, 600, tile_source(directory_reader(small_log), 600)))
+    receipt, checkpoint = tmp_path / "r.tlog-proof", (small_log / "checkpoint").read_bytes()
+    for extra, status in ((entries[5], 0), (entries[6], 1), (None, 1)):
+        receipt.write_bytes(LogProof(5, path, checkpoint, extra).format())
+        assert run(capsys, "proof", receipt, "--key", signer.vkey())[0] == status
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -81,7 +91,7 @@ def test_a_receipt_is_checked_from_its_files(
         ["verify", "DIR/absent", "--key", "VKEY"],
         ["verify", "DIR/checkpoint", "--key", "VKEY"],
         ["verify", "DIR", "--key", "VKEY", "--against", "DIR/absent"],
-        ["proof", "DIR/checkpoint", "--key", "VKEY"],
+        ["proof", "DIR/checkpoint"],
         ["proof", "DIR/absent", "--key", "VKEY", "--entry", "DIR/checkpoint"],
         ["forge", "DIR", "--key", "VKEY"],
     ],
@@ -91,6 +101,28 @@ def test_wrong_use_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixt
     status, out, err = run(capsys, *given)
     assert (status, out) == (2, "")
     assert "usage" in err
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify", "DIR", "--key", "VKEY", "--against", "PIPE"],
+        ["proof", "PIPE", "--key", "VKEY", "--entry", "DIR/checkpoint"],
+        ["proof", "RECEIPT", "--key", "VKEY", "--entry", "PIPE"],
+    ],
+)
+def test_a_pipe_given_as_a_file_is_not_waited_for(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, small_log: Path, signer: SigningKey
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "receipt").write_bytes(LogProof(0, (), (small_log / "checkpoint").read_bytes()).format())
+    places = {"DIR": small_log, "VKEY": signer.vkey(), "PIPE": tmp_path / "pipe", "RECEIPT": tmp_path / "receipt"}
+    for name, place in places.items():
+        arguments = [argument.replace(name, str(place)) for argument in arguments]
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert "pipe" in err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["verify", "--help"], ["proof", "--help"]])

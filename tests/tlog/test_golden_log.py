@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from signed_log import directory_reader
 from tlog.checkpoint import open_checkpoint
 from tlog.errors import FileBeyondCheckpoint, FileDiffers, FileMissing, NoKnownSignature, SignatureInvalid, TlogError
 from tlog.merkle import Frontier, consistency_path, inclusion_path, leaf_hash, verify_consistency, verify_inclusion
 from tlog.note import VerifierKey
-from tlog.tiles import decode_bundle, directory_reader, root_from_tiles, tile_source
+from tlog.tiles import decode_bundle, root_from_tiles, tile_source
 from tlog.verify import verify_export
 
 KEY = VerifierKey.parse("example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx")

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signed_log import SigningKey, leaf
+from signed_log import SigningKey, directory_reader, leaf
 from tlog.errors import InclusionFailed, Malformed, NoKnownSignature, OriginMismatch, RangeInvalid
 from tlog.merkle import inclusion_path
 from tlog.note import VerifierKey
 from tlog.proof import LogProof
-from tlog.tiles import directory_reader, tile_source
+from tlog.tiles import tile_source
 
 HASH = b64encode(b"h" * 32).decode()
 

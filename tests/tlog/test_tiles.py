@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signed_log import leaf, mth, path_name
+from signed_log import directory_reader, leaf, mth, path_name
 from tlog.errors import FileDiffers, FileMissing, Malformed, RangeInvalid
 from tlog.merkle import consistency_path, inclusion_path, verify_consistency, verify_inclusion
 from tlog.tiles import (
@@ -15,7 +15,6 @@ from tlog.tiles import (
     Tile,
     bundle_leaves,
     decode_bundle,
-    directory_reader,
     encode_bundle,
     root_from_tiles,
     tile_source,

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from log_attacks import Attack, both, copy, flip, remove, replace, swap_entries, swap_hashes
 from signed_log import SigningKey, leaf, mth, write_log
 from tlog.errors import (
     ConsistencyFailed,
@@ -24,52 +24,7 @@ from tlog.errors import (
 from tlog.note import VerifierKey
 from tlog.verify import verify_export
 
-Attack = Callable[[Path], object]
-
-
-@pytest.fixture
-def log(tmp_path: Path, small_log: Path) -> Path:
-    """A copy of the log of 600 entries, to be attacked."""
-    return Path(shutil.copytree(small_log, tmp_path / "log"))
-
-
-def flip(file: str, at: int = 5) -> Attack:
-    def attack(log: Path) -> None:
-        data = bytearray((log / file).read_bytes())
-        data[at] ^= 0x20
-        (log / file).write_bytes(data)
-
-    return attack
-
-
-def replace(file: str, change: Callable[[bytes], bytes]) -> Attack:
-    return lambda log: (log / file).write_bytes(change((log / file).read_bytes()))
-
-
-def remove(file: str) -> Attack:
-    return lambda log: (log / file).unlink()
-
-
-def copy(source: str, target: str) -> Attack:
-    def attack(log: Path) -> None:
-        (log / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(log / source, log / target)
-
-    return attack
-
-
-def both(*attacks: Attack) -> Attack:
-    return lambda log: [attack(log) for attack in attacks]
-
-
-def swap_entries(data: bytes) -> bytes:
-    """Exchange the first two entries, which are equally long."""
-    length = 2 + int.from_bytes(data[:2], "big")
-    return data[length : 2 * length] + data[:length] + data[2 * length :]
-
-
-def swap_hashes(data: bytes) -> bytes:
-    return data[32:64] + data[:32] + data[64:]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 ATTACKS: dict[str, tuple[Attack, type[TlogError], str]] = {
@@ -350,5 +305,4 @@ def test_a_report_says_what_is_proven_and_what_is_not(log: Path, key: VerifierKe
 
 
 def test_the_verifier_stays_small_enough_to_read() -> None:
-    room = Path(__file__).resolve().parents[2] / "tlog"
-    assert sum(len(module.read_text().splitlines()) for module in room.glob("*.py")) < 900
+    assert sum(len(module.read_text().splitlines()) for module in (ROOT / "tlog").glob("*.py")) < 900

@@ -9,9 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vault.casekeys import CaseKeys, DataKey, FieldKey, MaskKey
+from vault.container import Container
 from vault.errors import CannotOpen
 from vault.sealed import Context, Kind, associated_data, associated_head, frame, framed_size, open_value, unframe
-from vault.sealing import open_field, open_fields, open_masks, seal_masks, seal_record, sealed_places
+from vault.sealing import open_field, open_fields, open_masks, seal_masks, seal_record
 from vault.suites import AES, SM4, Suite
 
 SUITES = st.sampled_from([AES, SM4])
@@ -37,7 +38,7 @@ def test_a_record_opens_as_it_was_sealed_whole_and_field_by_field(
     key = CaseKeys.make(suite).data
     blob = seal_record(key, context, values)
     assert open_fields(blob, key, context) == values
-    assert sealed_places(blob) == tuple(sorted(values))
+    assert Container(blob).places == tuple(sorted(values))
     for (path, item), value in values.items():
         assert open_field(blob, key, context, path, item) == value
         assert open_field(blob, key.field_key(path), context, path, item) == value
@@ -189,12 +190,12 @@ def test_a_mask_key_opens_no_field_even_with_the_same_bytes_in_a_data_key_s_plac
 
 
 @given(SUITES, st.binary(max_size=2000))
-def test_masks_open_as_sealed_and_in_no_other_part(suite: Suite, document: bytes) -> None:
+def test_masks_open_as_sealed_and_under_no_other_key(suite: Suite, document: bytes) -> None:
     key = CaseKeys.make(suite).masks
-    blob = seal_masks(key, CONTEXT, document, part="redacted")
-    assert open_masks(blob, key, CONTEXT, part="redacted") == document
+    blob = seal_masks(key, CONTEXT, document)
+    assert open_masks(blob, key, CONTEXT) == document
     with pytest.raises(CannotOpen):
-        open_masks(blob, key, CONTEXT)
+        open_masks(blob, CaseKeys.make(suite).masks, CONTEXT)
 
 
 def test_a_place_that_was_never_sealed_is_refused_not_read_as_empty() -> None:

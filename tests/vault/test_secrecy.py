@@ -51,7 +51,7 @@ def everything(ring: KeyRing, credential: Credential) -> tuple[list[Any], list[b
     detail_key = ring.detail_key("F001")
     ring_keys = [ring.key(fonds, info.id) for fonds in ring.fonds() for info in ring.keys(fonds)]
     objects = [
-        *(ring, ring._state, ring._file, ring._key, ring.masks_only(), keys, keys.data, keys.masks, rows, *blind, tokens, tokens.signing),
+        *(ring, ring._state, ring._file, ring._key, keys, keys.data, keys.masks, rows, *blind, tokens, tokens.signing),
         *(
             signer,
             kek,
@@ -87,7 +87,7 @@ def test_no_object_shows_key_bytes_in_repr_str_or_format(ring: KeyRing, credenti
 def test_objects_that_hold_keys_cannot_be_pickled(ring: KeyRing) -> None:
     keys = CaseKeys.make()
     held = (ring._state, ring._key, ring.key("F001", "log/1"), *ring.blind_keys("F001", "name"), LogSigner.of(ring, "F001"))
-    for value in (ring, ring.masks_only(), keys, keys.data, keys.masks, keys.data.field_key("appeal"), *held):
+    for value in (ring, keys, keys.data, keys.masks, keys.data.field_key("appeal"), *held):
         with pytest.raises(TypeError):
             pickle.dumps(value)
         with pytest.raises(TypeError):
