@@ -72,6 +72,12 @@ PREREQUISITES = (
         lambda: shutil.which("go") is not None and Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog").is_dir(),
     ),
     Prerequisite(
+        "spin",
+        "需要模型检验程序 spin 和 C 编译器 / need the model checker spin and a C compiler",
+        "Debian, Ubuntu: apt-get install spin gcc libc6-dev",
+        lambda: shutil.which("spin") is not None and shutil.which("cc") is not None,
+    ),
+    Prerequisite(
         "other_checkers",
         "需要他人编写的日志校验程序 / need log checkers that others wrote",
         "pip install --no-deps --ignore-requires-python --require-hashes --target build/checkers -r tests/tlog/checkers.lock",
