@@ -87,7 +87,7 @@ def _reference(schema: dict[str, Any]) -> str | None:
 
 def _member(name: str, schema: dict[str, Any], *, required: bool) -> str:
     one = next((part for part in schema.get("anyOf", ()) if part.get("type") != "null"), schema)
-    kind = one.get("type", "object")
+    kind = one.get("type", "string" if "const" in one else "object")
     kind = next((part for part in kind if part != "null"), "") if isinstance(kind, list) else kind
     kind = one.get("format", kind) if one.get("format") in _TYPES else kind
     about = schema.get("description") or schema.get("title", "")
@@ -98,7 +98,7 @@ def _member(name: str, schema: dict[str, Any], *, required: bool) -> str:
 
 
 def _codes(schema: dict[str, Any]) -> str:
-    codes = [code for code in schema.get("x-codes") or schema.get("enum", ()) if isinstance(code, str)]
+    codes = [code for code in schema.get("x-codes") or schema.get("enum") or [schema.get("const")] if isinstance(code, str)]
     if not codes or len(codes) > _MOST_CODES:
         return ""
     titles = schema.get("x-titles", {})
