@@ -46,12 +46,12 @@ GUIDE = """\
   改代码时 / while changing code
     python3 dev.py test tests/tlog -k proof    只跑一部分测试，参数交给 pytest / some tests only
     python3 dev.py lint                        格式、风格、类型、楼层 / format, style, types, floor plan
-    python3 dev.py matrix                      按规则簿重写 docs/access-matrix.md / render the rulebook's role table
+    python3 dev.py render                      重写由规则生成的文档页 / render the pages of docs/ that are made from the rules
     python3 dev.py lock                        依赖改动后重做锁文件 / remake the lock files after changing dependencies
 
   需要时间 / these take time
     python3 dev.py soak                        逐对步骤强杀进程，可中断后继续 / kills at every pair of steps; cut short, it goes on
-    python3 dev.py soak --laws                 定律与强杀样本，换新种子各 20 轮 / laws and samples of kills, 20 rounds, new seeds
+    python3 dev.py soak --laws | --faults      定律与强杀样本 | 磁盘故障矩阵 / laws and samples of kills | a fault at each system call
     python3 dev.py bench                       测速，写入 docs/performance.md，几分钟一次做完 / measurements, minutes, in one go
 
 第一次运行会建立 .venv 并安装依赖（约一两分钟）；之后锁文件不变就不再安装。
@@ -294,25 +294,24 @@ def lock(options: argparse.Namespace, rest: list[str]) -> int:
 def soak(options: argparse.Namespace, rest: list[str]) -> int:
     """Kill at every pair of steps, some ten minutes on two cores; the progress is kept in build/, and a run cut short is gone on with."""
     bootstrap()
-    if not options.laws:
-        handed = ["--seed", str(options.seed), "--jobs", str(options.jobs), *["--fresh"][: options.fresh], *rest]
-        return run(BIN / "python", ROOT / "tests" / "crash" / "soak.py", *handed)
-    return pytest(["-m", "soak or hypothesis", "--hypothesis-profile=soak", f"--rounds={options.rounds}", *rest], jobs=options.jobs)
+    if options.laws:
+        return pytest(["-m", "soak or hypothesis", "--hypothesis-profile=soak", f"--rounds={options.rounds}", *rest], jobs=options.jobs)
+    handed = [] if options.faults else ["--seed", str(options.seed), *["--fresh"][: options.fresh]]
+    script = "faults.py" if options.faults else "soak.py"
+    return run(BIN / "python", ROOT / "tests" / "crash" / script, "--jobs", str(options.jobs), *handed, *rest)
 
 
 def bench(_: argparse.Namespace, rest: list[str]) -> int:
-    """Measure, and write the table of docs/performance.md. Handed on: --rounds N, --batches N, --url URL, --print (writes nothing)."""
+    """Measure, and write a table of docs/performance.md: `bench`, `bench log` or `bench growth`. Handed on: --rounds, --print, --folder."""
     bootstrap()
-    return run(BIN / "python", ROOT / "bench" / "run.py", *rest)
+    return run(BIN / "python", "-m", f"bench.{rest.pop(0) if rest[:1] and rest[0].isalpha() else 'run'}", *rest)
 
 
-def matrix(_: argparse.Namespace, rest: list[str]) -> int:
-    """Render the rulebook's role table; a change of policy then shows as a change of this file."""
+def render(_: argparse.Namespace, rest: list[str]) -> int:
+    """Render the pages of docs/ that are made from the rules; a change of policy then shows as a change of a page."""
     _none(rest)
     bootstrap()
-    render = "from policies import access_matrix_doc as doc; from policies.rulebook.load import base; print(doc.render(base()), end='')"
-    (ROOT / "docs" / "access-matrix.md").write_bytes(subprocess.check_output([str(BIN / "python"), "-c", render], cwd=ROOT))
-    return 0
+    return run(BIN / "python", ROOT / "tests" / "support" / "rendered_pages.py")
 
 
 def doctor(_: argparse.Namespace, rest: list[str]) -> int:
@@ -323,7 +322,7 @@ def doctor(_: argparse.Namespace, rest: list[str]) -> int:
         (sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}", "3.11 或更新 / or newer"),
         (find_spec("ensurepip") is not None, "venv", "必需 / required; Debian: apt-get install python3-venv"),
         (STAMP.exists() and STAMP.read_text("utf-8") == _fingerprint(), ".venv", "没有或已过时，会自动安装 / none, or old: made as needed"),
-        (_port_free(), f"127.0.0.1:{PORT}", "端口被占用；demo 需要它 / in use; demo serves there"),
+        (_port_free(), f"127.0.0.1:{PORT}", "被占用，或许演示库正在运行 / in use, perhaps by a demonstration; for another: demo --port 0"),
         (bool(postgres), "PostgreSQL 服务器程序 / server binaries", "一半的测试需要 / half the tests; Debian: apt-get install postgresql"),
         *(
             (shutil.which(tool) is not None, tool, f"{purpose}; Debian: apt-get install {package}")
@@ -377,10 +376,11 @@ def main() -> int:
     soaking.add_argument("--seed", type=int, default=0, help="种子，进度按种子分存 / seed; each keeps its progress (default %(default)s)")
     soaking.add_argument("--fresh", action="store_true", help="丢弃进度，从头再来 / forget the progress and begin anew")
     soaking.add_argument("--laws", action="store_true", help="改为定律与强杀样本 / laws and samples of kills instead")
+    soaking.add_argument("--faults", action="store_true", help="改为磁盘故障矩阵 / faults at every system call of the log instead")
     soaking.add_argument("--rounds", type=int, default=20, help="与 --laws 同用：轮数 / with --laws: how often (default %(default)s)")
     soaking.add_argument("--jobs", type=int, default=jobs, help="同时运行的进程数 / processes (default %(default)s)")
     command(bench, "测速 / measurements")
-    command(matrix, "重写权限矩阵 / render docs/access-matrix.md")
+    command(render, "重写由规则生成的文档页 / render the pages made from the rules")
     command(doctor, "检查这台机器 / what this machine has and lacks")
     options, rest = parser.parse_known_args()
     os.environ.setdefault("PATH", os.defpath)

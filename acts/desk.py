@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from audit.events import Actor, Event, SealedDetail
+from audit.witnessing import Panel
 from auth.principal import Principal
 from foundation.canonical import canonical
 from foundation.clock import Clock
@@ -27,6 +29,8 @@ class Desk:
     clock: Clock
     keys: KeyRing
     rulebook: Callable[[str], Rulebook]
+    # Whose cosignatures make a checkpoint a witnessed one; nobody's by default.
+    panel: Panel = field(default_factory=Panel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,11 @@ class Caller:
         """An event of this caller at this moment under the fonds' rulebook; `members` are those of audit.events.Event."""
         members.setdefault("time", desk.clock.now())
         members.setdefault("policy_version", desk.rulebook(self.fonds).version)
+        data = members.get("data", {})
+        if members.get("cases") or "shown" in data or (kind == "access.refused" and not members.get("details")):
+            # The trail shows some people such entries in part, and hash tiles are public: without a part nobody can guess, a leaf hash
+            # would confirm what was left out.
+            members["data"] = {**data, "blind": secrets.token_hex(16)}
         return Event(kind=kind, actor=self.actor, request_id=self.request_id, **members)
 
 

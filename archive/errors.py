@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from foundation.errors import ArchiveError, Conflict, NotFound, StorageUnavailable
+from foundation.errors import ArchiveError, Conflict, StorageUnavailable
 
 
 class AlreadyDeposited(Conflict):
@@ -30,12 +30,6 @@ class VersionMoved(Conflict):
     code = "case-version-changed"
     zh = "案卷已有更新的版本 {current}，请以它为基础重新提交。"
     en = "The case has a newer version, {current}; start from it and submit again."
-
-
-class NotDeposited(NotFound):
-    """No such case of this source system in this fonds."""
-
-    code = "case-not-found"
 
 
 class CursorRefused(ArchiveError):

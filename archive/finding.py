@@ -232,7 +232,11 @@ def _digest(desk: Desk, caller: Caller, body: Mapping[str, Any]) -> bytes:
 
 def _cursor(desk: Desk, caller: Caller, digest: bytes, place: list[Any]) -> str:
     payload = json.dumps(place).encode()
-    return base64.urlsafe_b64encode(_cursor_tag(desk, caller, digest, payload) + payload).decode().rstrip("=")
+    return _spelled(_cursor_tag(desk, caller, digest, payload) + payload)
+
+
+def _spelled(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _read_cursor(desk: Desk, caller: Caller, digest: bytes, cursor: str) -> list[Any]:
@@ -241,7 +245,7 @@ def _read_cursor(desk: Desk, caller: Caller, digest: bytes, cursor: str) -> list
     except ValueError:
         raise CursorRefused from None
     tag, payload = raw[:16], raw[16:]
-    if len(cursor) > 400 or not hmac.compare_digest(tag, _cursor_tag(desk, caller, digest, payload)):
+    if len(cursor) > 400 or _spelled(raw) != cursor or not hmac.compare_digest(tag, _cursor_tag(desk, caller, digest, payload)):
         raise CursorRefused
     place: list[Any] = json.loads(payload)
     return place

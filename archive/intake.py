@@ -97,11 +97,11 @@ def begin(
 ) -> Begun:
     """Do everything that comes before the transaction; what is never finished leaves no trace. `Refused`, PreparationInterrupted."""
     permit_in_fonds(desk, caller, action)
-    tools, account_id = preparing.tools_of(desk, caller.fonds), caller.principal.account_id
+    tools = preparing.tools_of(desk, caller.fonds)
     readable = [record for record in records if not isinstance(record, ArchiveError)]
-    outcomes = preparers.prepare(tools, caller.fonds, account_id, readable) if preparers is not None else None
+    outcomes = preparers.prepare(tools, caller.fonds, readable) if preparers is not None else None
     if outcomes is None:
-        outcomes = preparing.prepare_all(tools, caller.fonds, account_id, readable)
+        outcomes = preparing.prepare_all(tools, caller.fonds, readable)
     made = iter(outcomes)
     lines = [_line(record if isinstance(record, ArchiveError) else next(made)) for record in records]
     _look_up(desk, caller, lines)

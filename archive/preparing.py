@@ -120,8 +120,8 @@ class Prepared:
     seal_row: dict[str, Any]
     mask_row: dict[str, Any]
     wraps: tuple[WrapRow, ...]
-    tags: list[dict[str, Any]]
-    terms: list[dict[str, Any]]
+    tags: list[tuple[str, int, bytes]]  # path, generation, tag
+    terms: list[tuple[str, str]]  # path, term
     units: list[dict[str, Any]]
     walls: list[dict[str, Any]]
     named: list[dict[str, Any]]
@@ -135,20 +135,20 @@ Outcome = Prepared | InvalidInput
 class Preparers(Protocol):
     """Processes that prepare beside this one."""
 
-    def prepare(self, tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome] | None:
+    def prepare(self, tools: Tools, fonds: str, records: Sequence[object]) -> list[Outcome] | None:
         """As `prepare_all` here would; None where it is to be done here. PreparationInterrupted where a process ended meanwhile."""
         ...
 
 
-def prepare_all(tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome]:
+def prepare_all(tools: Tools, fonds: str, records: Sequence[object]) -> list[Outcome]:
     """Check, mask and seal new cases, an outcome each, in order. A record is a parsed JSON value, or the bytes of one."""
-    return [_outcome(tools, fonds, account_id, record) for record in records]
+    return [_outcome(tools, fonds, record) for record in records]
 
 
-def _outcome(tools: Tools, fonds: str, account_id: str, record: object) -> Outcome:
+def _outcome(tools: Tools, fonds: str, record: object) -> Outcome:
     try:
         parsed = loads(record, max_bytes=len(record)) if isinstance(record, bytes) else record  # its sender has bounded it
-        return seal(tools, fonds, check_with(tools, parsed), account_id=account_id)
+        return seal(tools, fonds, check_with(tools, parsed))
     except InvalidInput as error:
         return error
 
@@ -178,11 +178,10 @@ def prepare(
     checked: Checked,
     resolved: Resolved,
     *,
-    account_id: str,
     later: LaterVersion | None = None,
 ) -> Prepared:
     """Seal and mask one case version, what the register says of it included."""
-    prepared = seal(tools_of(desk, fonds), fonds, checked, account_id=account_id, later=later)
+    prepared = seal(tools_of(desk, fonds), fonds, checked, later=later)
     settle(prepared, resolved)
     return prepared
 
@@ -200,7 +199,7 @@ def settle(prepared: Prepared, resolved: Resolved) -> None:
     prepared.named = [{**own, "person_id": person_id} for person_id in dict.fromkeys(resolved.named_persons)]
 
 
-def seal(tools: Tools, fonds: str, checked: Checked, *, account_id: str, later: LaterVersion | None = None) -> Prepared:
+def seal(tools: Tools, fonds: str, checked: Checked, *, later: LaterVersion | None = None) -> Prepared:
     """Seal and mask one case version. A new case gets its id and keys here; a later version keeps those of its case."""
     rulebook, ring, at = tools.rulebook, tools.keys, tools.now
     retention = propose(checked.facts, rulebook.retention)
@@ -254,10 +253,8 @@ def seal(tools: Tools, fonds: str, checked: Checked, *, account_id: str, later: 
                 }
             ),
             "item_ids": _json(ids),
-            "rulebook_version": rulebook.version,
             "digest": digest,
             "made_ms": to_ms(at),
-            "made_by": account_id,
         },
         seal_row={
             **place,
@@ -270,8 +267,8 @@ def seal(tools: Tools, fonds: str, checked: Checked, *, account_id: str, later: 
             "masks": seal_masks(keys.masks, context, _json(mask_record(checked, rulebook)).encode()),
         },
         wraps=wraps,
-        tags=[{**own, **tag} for tag in _tags(ring, fonds, checked, rulebook)],
-        terms=[{**own, "path": path, "term": term} for path, term in _terms(checked)],
+        tags=list(_tags(ring, fonds, checked, rulebook)),
+        terms=list(_terms(checked)),
         units=[{**own, "unit_code": code} for code in dict.fromkeys(facts.get("cooperating_unit_codes") or ())],
         walls=[],
         named=[],
@@ -338,16 +335,13 @@ def _names(checked: Checked) -> Named:
     return Named(facts.get("case_handler_staff_id"), facts.get("case_leader_staff_id"), facts.get("registering_unit_code"), checked.wall)
 
 
-def _tags(ring: KeyRing, fonds: str, checked: Checked, rulebook: Rulebook) -> Iterable[dict[str, Any]]:
+def _tags(ring: KeyRing, fonds: str, checked: Checked, rulebook: Rulebook) -> Iterable[tuple[str, int, bytes]]:
     # No search may link an anonymous writer, so nothing of an anonymous case is tagged.
     if checked.anonymous:
         return
-    index = BlindIndex(ring, fonds)
-    for path, values in checked.blind.items():
-        form = normal_form(rulebook, path)
-        for tag in dict.fromkeys(index.tag(form, path, value) for value in values):
-            if tag is not None:
-                yield {"path": path, "generation": tag.generation, "tag": tag.value}
+    wanted = [(normal_form(rulebook, path), path, value) for path, values in checked.blind.items() for value in values]
+    found = zip(wanted, BlindIndex(ring, fonds).tags(wanted), strict=True)
+    yield from dict.fromkeys((path, tag.generation, tag.value) for (_, path, _), tag in found if tag is not None)
 
 
 def normal_form(rulebook: Rulebook, path: str) -> str:
@@ -358,12 +352,16 @@ def normal_form(rulebook: Rulebook, path: str) -> str:
 def _terms(checked: Checked) -> Iterable[tuple[str, str]]:
     for path, values in checked.search_terms.items():
         if path not in COLUMN_OF:
-            for term in dict.fromkeys(term_of(value) for value in values):
-                yield path, term
+            if len(values) == 1:
+                yield path, term_of(values[0])
+            else:
+                yield from ((path, term) for term in dict.fromkeys(map(term_of, values)))
 
 
 def term_of(value: object) -> str:
     """A plain value as a term: truth values as 1 and 0, numbers with leading zeros so that they sort, texts as they are, cut to length."""
+    if type(value) is str:
+        return value[:TERM_LENGTH]
     if isinstance(value, bool):
         return "1" if value else "0"
     return f"{value:012d}" if isinstance(value, int) else str(value)[:TERM_LENGTH]
@@ -379,4 +377,4 @@ def _completed(kept: ItemIds, fresh: ItemIds) -> ItemIds:
 
 
 # Made once: an encoder for each of the four documents of a version would cost more than it writes.
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+_json = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True).encode

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from json.encoder import encode_basestring
 from typing import Any
 
-from foundation.ids import new_id
+from foundation.ids import new_ids
 from policies.catalogue import Catalogue, Group
 
 ItemIds = dict[str, list[str]]
@@ -20,7 +22,9 @@ _decode = json.JSONDecoder().decode
 
 def give_item_ids(record: Mapping[str, Any], catalogue: Catalogue) -> ItemIds:
     """Fresh ids for the items of every array of a record: group key -> ids in the order of the items."""
-    return {group.key: [new_id() for _ in record.get(group.key, ())] for group in catalogue.groups if group.repeated}
+    counts = {group.key: len(record.get(group.key, ())) for group in catalogue.groups if group.repeated}
+    fresh = iter(new_ids(sum(counts.values())))
+    return {key: list(islice(fresh, count)) for key, count in counts.items()}
 
 
 def strip(record: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
@@ -29,16 +33,16 @@ def strip(record: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     for group in catalogue.groups:
         unsealed = catalogue.unsealed_of[group.name]
         if group.repeated:
-            facts[group.key] = []
-        for index, value in _members(record, group):
-            kept = {name: item for name, item in value.items() if name in unsealed}
-            if index is not None:
-                facts[group.key].append(kept)
-            elif group.key:
-                facts[group.key] = kept
-            else:
-                facts.update(kept)
+            facts[group.key] = [_kept(value, unsealed) for value in record.get(group.key, ())]
+        elif not group.key:
+            facts.update(_kept(record, unsealed))
+        elif group.key in record:
+            facts[group.key] = _kept(record[group.key], unsealed)
     return facts
+
+
+def _kept(value: Mapping[str, Any], unsealed: frozenset[str]) -> dict[str, Any]:
+    return {name: item for name, item in value.items() if name in unsealed}
 
 
 def sealed_values(record: Mapping[str, Any], catalogue: Catalogue, ids: ItemIds) -> dict[tuple[str, str], bytes | None]:
@@ -73,7 +77,7 @@ def join(facts: Mapping[str, Any], opened: Mapping[tuple[str, str], bytes | None
 
 def to_bytes(value: Any) -> bytes:
     """A sealed value's bytes: its JSON, so that type and content come back as they were."""
-    return _encode(value).encode()
+    return (encode_basestring(value) if type(value) is str else _encode(value)).encode()
 
 
 def from_bytes(content: bytes) -> Any:

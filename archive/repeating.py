@@ -1,8 +1,9 @@
 """Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): an act asked for again under its key is answered again, not done again.
 
-The key stands in the act's own transaction, with a keyed digest of what was asked and the id of the entry that records the act: nothing
-that was sent and nothing that was shown. The answer is made anew from there. Only what took effect is kept, for `KEPT`: a refused attempt
-leaves its key free. A key is its account's own. Openings in clear take none: each is judged anew, and inside its session costs no use.
+A keyed digest of the key stands in the act's own transaction, with one of what was asked and the id of the entry that records the act:
+nothing that was sent, a key made of somebody's number included, and nothing that was shown. The answer is made anew from there. Only what
+took effect is kept, for `KEPT`: a refused attempt leaves its key free. A key is its account's own. Openings in clear take none: each is
+judged anew, and inside its session costs no use.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from foundation.clock import to_ms
 from foundation.errors import ArchiveError
 from foundation.tables import idempotency
 from foundation.uow import Unit
-from vault.signer import digest_matches, keyed_digest
+from vault.signer import digest_matches, keyed_digest, live_digests
 
 KEPT: Final = timedelta(days=7)
 _PURPOSE: Final = "idempotency"
+_NAMED: Final = "idempotency-key"
 T = TypeVar("T")
 
 
@@ -50,9 +52,15 @@ class Once:
         """The entry of the act done under this key; None while there is none. KeyReused where something else was done under it."""
         if self._key is None:
             return None
+        names = [name.hex() for name in live_digests(self._desk.keys, self._caller.fonds, _NAMED, self._key_of_account())]
         row = conn.execute(
-            select(idempotency.c.fingerprint, idempotency.c.resource_id).where(*self._own(), idempotency.c.created_ms > self._oldest_ms())
-        ).one_or_none()
+            select(idempotency.c.fingerprint, idempotency.c.resource_id).where(
+                idempotency.c.fonds == self._caller.fonds,
+                idempotency.c.account_id == self._caller.principal.account_id,
+                idempotency.c.key.in_(names),
+                idempotency.c.created_ms > self._oldest_ms(),
+            )
+        ).first()
         if row is None:
             return None
         if not digest_matches(self._desk.keys, self._caller.fonds, _PURPOSE, self._plain, bytes(row.fingerprint)):
@@ -69,7 +77,7 @@ class Once:
             {
                 "fonds": unit.fonds,
                 "account_id": self._caller.principal.account_id,
-                "key": self._key,
+                "key": keyed_digest(self._desk.keys, unit.fonds, _NAMED, self._key_of_account()).hex(),
                 "fingerprint": keyed_digest(self._desk.keys, unit.fonds, _PURPOSE, self._plain),
                 "resource_id": entry_id,
                 "created_ms": to_ms(self._desk.clock.now()),
@@ -108,10 +116,8 @@ class Once:
             self._desk.uow.run(self._caller.fonds, lambda unit: unit.add(event))
             raise
 
-    def _own(self) -> tuple[Any, ...]:
-        account_id = self._caller.principal.account_id
-        own = idempotency.c
-        return own.fonds == self._caller.fonds, own.account_id == account_id, own.key == self._key
+    def _key_of_account(self) -> bytes:
+        return f"{self._caller.principal.account_id}/{self._key}".encode()
 
     def _oldest_ms(self) -> int:
         return to_ms(self._desk.clock.now() - KEPT)

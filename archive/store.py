@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, bindparam, delete, select, tuple_, update
@@ -81,25 +82,35 @@ def _insert_version_rows(conn: Connection, prepared: Sequence[Prepared], entry_i
     _insert(conn, case_seals, [one.seal_row for one in prepared])
     _insert(conn, case_masks, [one.mask_row for one in prepared])
     insert_wraps(conn, [wrap for one in prepared for wrap in one.wraps])
-    for table, name in (
-        (case_tags, "tags"),
-        (case_terms, "terms"),
-        (case_units, "units"),
-        (case_walls, "walls"),
-        (case_named_persons, "named"),
-    ):
+    _insert_places(conn, case_tags, ("path", "generation", "tag"), [(one, one.tags) for one in prepared])
+    _insert_places(conn, case_terms, ("path", "term"), [(one, one.terms) for one in prepared])
+    for table, name in ((case_units, "units"), (case_walls, "walls"), (case_named_persons, "named")):
         _insert(conn, table, [row for one in prepared for row in getattr(one, name)])
 
 
 def _insert(conn: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    # As the driver takes it: compiling once and binding by name in the driver halves the time of a batch. Every row has every column.
     if rows:
-        conn.exec_driver_sql(_statement(table.name, tuple(rows[0]), conn.dialect.name), rows)
+        columns = tuple(rows[0])
+        _insert_rows(conn, table, columns, list(map(itemgetter(*columns), rows)))
+
+
+def _insert_places(
+    conn: Connection, table: Table, columns: tuple[str, ...], found: Sequence[tuple[Prepared, Sequence[tuple[Any, ...]]]]
+) -> None:
+    """Rows of which a case has dozens; `columns` are those behind fonds and case."""
+    rows = [(one.head["fonds"], one.case_id, *row) for one, each in found for row in each]
+    if rows:
+        _insert_rows(conn, table, ("fonds", "case_id", *columns), rows)
+
+
+def _insert_rows(conn: Connection, table: Table, columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    # As the driver takes it: compiling once and binding by position halves the time of a batch. Every row has every column.
+    conn.exec_driver_sql(_statement(table.name, columns, conn.dialect.name), rows)
 
 
 @lru_cache(maxsize=64)
 def _statement(table: str, columns: tuple[str, ...], dialect: str) -> str:
-    marks = ", ".join(f"%({name})s" if dialect == "postgresql" else f":{name}" for name in columns)
+    marks = ", ".join(["%s" if dialect == "postgresql" else "?"] * len(columns))
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  names of the schema only
 
 

@@ -74,10 +74,8 @@ case_versions = Table(
     Column("act", String(20), nullable=False),  # deposit, supplement, correction
     Column("facts", Text, nullable=False),  # JSON: the record without its sealed fields, with code_versions and retention
     Column("item_ids", Text, nullable=False),  # JSON: group -> ids of its items, in order
-    Column("rulebook_version", String(64), nullable=False),
     Column("digest", LargeBinary(32), nullable=False),  # keyed, over the canonical JSON of the whole record
     Column("made_ms", BigInteger, nullable=False),
-    Column("made_by", ID, nullable=False),
     Column("entry_id", ID, nullable=False),
     _case_key("case_versions"),
     UniqueConstraint("fonds", "entry_id", name="uq_case_versions_entry_id"),

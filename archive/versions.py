@@ -198,7 +198,7 @@ def _store(desk: Desk, caller: Caller, once: Once, base: _Base, checked: Checked
     later = LaterVersion(
         act=act, case_id=case_id, version=version, item_ids=item_ids, keys=base.keys, retention=base.stored.facts["retention"]
     )
-    prepared = preparing.prepare(desk, caller.fonds, checked, resolved, account_id=caller.principal.account_id, later=later)
+    prepared = preparing.prepare(desk, caller.fonds, checked, resolved, later=later)
     detail = seal_detail(base.keys.data, caller.fonds, "reason", reason, case_id=case_id)
     event = caller.event(
         desk,

@@ -19,6 +19,7 @@ from audit.tables import log_checkpoints, log_details, log_entries, log_heads, l
 
 LOG_TABLES: Final = (log_entries, log_subjects, log_tiles, log_checkpoints)
 _FUNCTION: Final = "archive_append_only"
+_TRIGGER = re.compile(r"CREATE (?:OR REPLACE )?TRIGGER (?:IF NOT EXISTS )?(\w+) ")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,59}", re.ASCII)
 
 
@@ -38,19 +39,19 @@ class WriteOnce:
         return cls(table.name, tuple(keys))
 
 
-def log_statements(dialect: str, application_role: str, *, triggers: bool = True) -> list[str]:
-    """Return the statements for the log's own tables. `triggers=False` where PostgreSQL refuses them (distributed tables)."""
+def log_statements(dialect: str, application_role: str) -> list[str]:
+    """Return the statements for the log's own tables."""
     return [
-        *write_once(dialect, [WriteOnce.of(table) for table in LOG_TABLES], application_role, triggers=triggers),
-        *_details(dialect, application_role, triggers=triggers),
-        *_growing(dialect, application_role, triggers=triggers),
+        *write_once(dialect, [WriteOnce.of(table) for table in LOG_TABLES], application_role),
+        *_details(dialect, application_role),
+        *_growing(dialect, application_role),
     ]
 
 
-def write_once(dialect: str, tables: Iterable[WriteOnce], application_role: str, *, triggers: bool = True) -> list[str]:
+def write_once(dialect: str, tables: Iterable[WriteOnce], application_role: str) -> list[str]:
     """Return the statements that make `tables` (any room's) append-only in the given dialect."""
     statements: list[str] = []
-    if dialect == "postgresql" and triggers:
+    if dialect == "postgresql":
         statements.append(
             f"CREATE OR REPLACE FUNCTION {_FUNCTION}() RETURNS trigger LANGUAGE plpgsql AS $$ "
             "BEGIN RAISE EXCEPTION USING MESSAGE = 'append-only: ' || TG_TABLE_NAME, ERRCODE = 'restrict_violation'; END $$"
@@ -61,14 +62,13 @@ def write_once(dialect: str, tables: Iterable[WriteOnce], application_role: str,
             statements += _sqlite_write_once(name, item.keys)
             continue
         statements += _grants(name, application_role, "SELECT, INSERT")
-        if triggers:
-            statements += _postgresql_denials(name)
+        statements += _postgresql_denials(name)
     return statements
 
 
-def trigger_names(tables: Sequence[WriteOnce]) -> list[str]:
-    """Return the names of the SQLite triggers `write_once` makes, for a check that none was lost."""
-    return [f"{item.table}_{ending}" for item in tables for ending in ("no_update", "no_delete", "no_replace")]
+def trigger_names(statements: Iterable[str]) -> set[str]:
+    """Return the names of the triggers these statements make, for a check that none was lost."""
+    return {found[1] for statement in statements if (found := _TRIGGER.match(statement))}
 
 
 def _sqlite_write_once(name: str, keys: Sequence[Sequence[str]]) -> list[str]:
@@ -99,7 +99,7 @@ def _grants(name: str, role: str, privileges: str) -> list[str]:
     return [f"REVOKE ALL ON {name} FROM {_plain(role)}", f"GRANT {privileges} ON {name} TO {_plain(role)}"]
 
 
-def _details(dialect: str, role: str, *, triggers: bool) -> list[str]:
+def _details(dialect: str, role: str) -> list[str]:
     """`log_details`: the one change is erasing, `sealed` to NULL with its time, once."""
     name = log_details.name
     kept = [column.name for column in log_details.columns if column.name not in {"sealed", "erased_ms"}]
@@ -110,14 +110,14 @@ def _details(dialect: str, role: str, *, triggers: bool) -> list[str]:
         writes = _sqlite_write_once(name, WriteOnce.of(log_details).keys)
         writes[0] = _sqlite_trigger(name, "no_update", "UPDATE", f"WHEN NOT ({erasing}) ")
         return writes
-    statements = _grants(name, role, "SELECT, INSERT, UPDATE (sealed, erased_ms)")
-    if triggers:
-        statements += _postgresql_denials(name, "DELETE")
-        statements.append(_postgresql_guard(name, f"NOT ({erasing})"))
-    return statements
+    return [
+        *_grants(name, role, "SELECT, INSERT, UPDATE (sealed, erased_ms)"),
+        *_postgresql_denials(name, "DELETE"),
+        _postgresql_guard(name, f"NOT ({erasing})"),
+    ]
 
 
-def _growing(dialect: str, role: str, *, triggers: bool) -> list[str]:
+def _growing(dialect: str, role: str) -> list[str]:
     """Heads and signers' marks move forward only, and are never deleted."""
     statements: list[str] = []
     for table in (log_heads, log_signers):
@@ -129,9 +129,8 @@ def _growing(dialect: str, role: str, *, triggers: bool) -> list[str]:
             statements += writes
             continue
         statements += _grants(name, role, "SELECT, INSERT, UPDATE")
-        if triggers:
-            statements += _postgresql_denials(name, "DELETE")
-            statements.append(_postgresql_guard(name, shrinking))
+        statements += _postgresql_denials(name, "DELETE")
+        statements.append(_postgresql_guard(name, shrinking))
     return statements
 
 

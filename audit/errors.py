@@ -105,3 +105,19 @@ class BadQuestion(ArchiveError):
     code = "log-question-invalid"
     zh = "审计查询条件 {member} 无效。"
     en = "The question to the log is not valid: {member}."
+
+
+class NotWitnessed(ArchiveError):
+    """Fewer witnesses than asked for have cosigned the checkpoint: it may be one that only some were shown."""
+
+    code = "log-not-witnessed"
+    zh = "检查点的有效见证签名为 {found} 个，要求至少 {needed} 个。"
+    en = "The checkpoint has {found} valid cosignatures of the witnesses named; {needed} are asked for."
+
+
+class AnswerTooLarge(ArchiveError):
+    """More entries concern the subject than one answer with proofs takes."""
+
+    code = "log-answer-too-large"
+    zh = "涉及该对象的条目超过 {most} 条，无法在一份带证明的答复中给出；请导出整个日志。"
+    en = "More than {most} entries concern this subject, more than one answer with proofs takes; export the log instead."

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from audit.errors import ExportDiffers, NoSuchTile
 from audit.store import Published, TileRows, last_checkpoint
+from audit.witnessing import Panel, newest_witnessed, with_lines
 from foundation.database import Database
 from foundation.durable import clear_unfinished, write_durably
 from tlog.checkpoint import Checkpoint
@@ -28,13 +29,17 @@ Progress = Callable[[int, int], None]
 """(files done, files in all), called after each file."""
 
 
-def export(db: Database, fonds: str, directory: Path, progress: Progress = lambda _done, _all: None) -> Published:
-    """Write or complete the export of a fonds' log in `directory`; return the checkpoint it now stands at.
+def export(
+    db: Database, fonds: str, directory: Path, progress: Progress = lambda _done, _all: None, *, witnessed: Panel | None = None
+) -> Published:
+    """Write or complete the export of a fonds' log in `directory`; return the checkpoint it now stands at: the latest, or the newest
+    that enough of the panel have cosigned. Its note carries the cosignatures it has.
 
     NoSuchTile before the first checkpoint. ExportDiffers where the directory holds another log, a larger one, or a changed file.
     """
     with db.read() as conn:
-        latest = last_checkpoint(conn, fonds)
+        latest = last_checkpoint(conn, fonds) if witnessed is None else newest_witnessed(conn, fonds, witnessed)
+        latest = None if latest is None else with_lines(conn, fonds, latest)
     if latest is None:
         raise NoSuchTile
     directory.mkdir(parents=True, exist_ok=True)

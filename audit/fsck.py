@@ -5,9 +5,11 @@ What it cannot see is a log rewritten as a whole, consistently: that is what sig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -15,8 +17,12 @@ from sqlalchemy import Connection, func, select
 from audit.columns import COLUMNS, columns_of, subjects_of
 from audit.entry import Entry
 from audit.errors import EntryRefused, LogDamaged
-from audit.store import head_of
-from audit.tables import log_checkpoints, log_details, log_entries, log_signers, log_subjects, log_tiles
+from audit.index_keys import read
+from audit.index_recompute import Recomputation
+from audit.index_segments import Head, Page, Segment
+from audit.index_store import IndexRows
+from audit.store import TileRows, head_of
+from audit.tables import log_checkpoints, log_details, log_entries, log_signers, log_spans, log_subjects, log_tiles
 from foundation.database import Database
 from tlog.checkpoint import Checkpoint
 from tlog.errors import TlogError
@@ -39,26 +45,33 @@ class Sound:
     entries: int
     tiles: int
     checkpoints: int
+    commitments: int
+    segments: int
     root: bytes
 
 
 def fsck(db: Database, fonds: str, keys: Keys, progress: Progress = lambda _done, _all: None) -> Sound:
     """Check one fonds' stored log in one snapshot. LogDamaged names the first thing wrong, entries first, in their order."""
-    with db.read() as conn:
-        return _Check(conn, fonds, keys, progress).run()
+    with TemporaryDirectory() as folder, db.read() as conn:
+        return _Check(conn, fonds, keys, progress, Path(folder)).run()
 
 
 class _Check:
-    def __init__(self, conn: Connection, fonds: str, keys: Keys, progress: Progress) -> None:
+    def __init__(self, conn: Connection, fonds: str, keys: Keys, progress: Progress, folder: Path) -> None:
         self._conn = conn
         self._fonds = fonds
         self._keys = keys
         self._progress = progress
         self._frontier = Frontier()
         self._pending: list[list[bytes]] = [[] for _ in range(8)]
+        self._times: list[int] = []
         self._tiles = 0
         self._checkpoints = self._load_checkpoints()
         self._passed = 0
+        self._rows = IndexRows(conn, fonds)
+        self._segments = self._rows.segments()
+        self._derived = 0
+        self._index = Recomputation(folder, self._names, self._compare)
 
     def run(self) -> Sound:
         head = head_of(self._conn, self._fonds)
@@ -81,7 +94,9 @@ class _Check:
             raise self._damaged(f"checkpoint {self._checkpoints[self._passed].size}", "beyond the log")
         self._signers_mark()
         self._strays(size)
-        return Sound(self._fonds, size, self._tiles, self._passed, root)
+        if self._derived != len(self._segments):
+            raise self._damaged("index", "more segments than the entries fill")
+        return Sound(self._fonds, size, self._tiles, self._passed, self._index.commitments, self._derived, root)
 
     def _entries(self) -> Iterator[tuple[Any, Entry, list[tuple[str, str]]]]:
         """Yield every entry in order with its parsed body and its stored subjects."""
@@ -127,8 +142,15 @@ class _Check:
                 raise self._damaged(where, column)
         if subjects != subjects_of(entry.members):
             raise self._damaged(where, "subjects")
+        try:
+            self._index.take(entry.body)
+        except TlogError:
+            raise self._damaged(where, "index root") from None
         self._frontier.append(leaf)
+        self._times.append(row.time_ms)
         self._fill(0, leaf)
+        if len(self._times) == TILE_WIDTH:
+            self._span(self._frontier.size // TILE_WIDTH - 1)
         self._pass_checkpoints()
 
     def _details(self, ids: list[str]) -> dict[str, dict[str, bytes]]:
@@ -169,6 +191,15 @@ class _Check:
         self._tiles += 1
         self._fill(level + 1, root)
 
+    def _span(self, n: int) -> None:
+        """Compare when the entries of a full tile happened with its row."""
+        span = log_spans.c
+        stored = select(span.earliest_ms, span.latest_ms).where(span.fonds == self._fonds, span.n == n)
+        row = self._conn.execute(stored).one_or_none()
+        if row is None or tuple(row) != (min(self._times), max(self._times)):
+            raise self._damaged(f"span {n}", "times")
+        self._times.clear()
+
     def _load_checkpoints(self) -> list[Any]:
         item = log_checkpoints.c
         return list(self._conn.execute(select(log_checkpoints).where(item.fonds == self._fonds).order_by(item.size)).all())
@@ -194,6 +225,9 @@ class _Check:
         tile = log_tiles.c
         if self._conn.scalar(select(func.count()).select_from(log_tiles).where(tile.fonds == self._fonds)) != self._tiles:
             raise self._damaged("tiles", "more than the entries fill")
+        span, full = log_spans.c, self._frontier.size // TILE_WIDTH
+        if self._conn.scalar(select(func.count()).select_from(log_spans).where(span.fonds == self._fonds)) != full:
+            raise self._damaged("spans", "more than the entries fill")
 
     def _signers_mark(self) -> None:
         mark = self._conn.scalar(select(log_signers.c.size).where(log_signers.c.fonds == self._fonds)) or 0
@@ -209,6 +243,23 @@ class _Check:
         known = select(row.entry_id).where(row.fonds == self._fonds, row.entry_id == beside.entry_id).exists()
         if self._conn.execute(select(beside.name).where(beside.fonds == self._fonds, ~known).limit(1)).first() is not None:
             raise self._damaged("details", "of no entry")
+
+    def _names(self, block: int) -> list[tuple[bytes, ...]]:
+        bodies = TileRows(self._conn, self._fonds).bodies(block * TILE_WIDTH, TILE_WIDTH)
+        return [read(body).names for body in bodies]
+
+    def _compare(self, segment: Segment, head: Head, pages: Iterable[Page]) -> None:
+        """Compare a stored segment of the index with what the entries give; those that were merged may be gone."""
+        kept = self._segments.get((segment.level, segment.n))
+        if kept is None:
+            return
+        where = f"index segment {segment.level}/{segment.n}"
+        if kept != (head.leaves, head.root):
+            raise self._damaged(where, "root")
+        stored = self._rows.stored_pages(segment.level, segment.n)
+        if any(one != other for one, other in zip_longest(stored, enumerate(pages))):
+            raise self._damaged(where, "pages")
+        self._derived += 1
 
     def _damaged(self, where: str, what: str) -> LogDamaged:
         return LogDamaged(fonds=self._fonds, where=where, what=what)

@@ -1,12 +1,11 @@
 """The closed register of event kinds: nothing else can be written into the log.
 
-`docs/audit-kinds.md` is rendered from here (`python -m audit.kinds`). A kind once used is never renamed and never removed, because
+`docs/audit-kinds.md` is rendered from here (`dev.py render`). A kind once used is never renamed and never removed, because
 entries that carry it stay in the log for good; a new kind is a new line.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import Final
 
@@ -128,7 +127,11 @@ _ALL = (
     _about("key.rotated", "轮换密钥", "A key was rotated", "rules", "key"),
     _about("key.relocked", "更换密钥环的解锁方式", "The key ring was locked with another secret", "rules", "archive"),
     _perhaps("log.queried", "查询审计日志", "The log was queried", "log", "log", "case", "entry"),
+    Kind("log.heartbeat", "心跳：一段时间内没有新条目", "Nothing was appended for an interval", "log"),
+    _about("log.indexed", "承诺索引根", "The index of the log was committed to", "log", "log"),
     _about("log.exported", "导出审计日志", "The log was exported", "log", "log"),
+    _about("log.stream-begun", "日志开始外送", "The log is sent to another system from now on", "log", "log"),
+    _about("log.stream-ended", "日志停止外送", "The log is sent to another system no more", "log", "log"),
     _about("log.restored-admitted", "准入恢复的数据库", "A restored database was admitted", "log", "log"),
     _about("log.detail-erased", "销毁附存内容", "A detail beside the log was erased", "log", "entry"),
     _about("fonds.created", "设立全宗", "A fonds was created", "archive", "fonds"),
@@ -143,9 +146,9 @@ def render() -> str:
     lines = [
         "# 审计事件种类 / Audit event kinds",
         "",
-        "本文由 `python -m audit.kinds` 生成。日志只接受下列事件；已用过的种类不改名、不删除。",
+        "本文由 `audit.kinds` 生成（`python3 dev.py render`）。日志只接受下列事件；已用过的种类不改名、不删除。",
         "",
-        "Rendered by `python -m audit.kinds`. The log accepts these kinds and no others; a kind once used is never renamed or removed.",
+        "Rendered from `audit.kinds` by `python3 dev.py render`. The log accepts no others; one once used is never renamed or removed.",
         "**泄 / D** marks the kinds after which record content, masked or clear, has reached (or may have reached) somebody.",
         "An object in *italics* may be missing.",
     ]
@@ -158,7 +161,3 @@ def render() -> str:
             about = "" if not objects else objects if kind.required else f"*{objects}*"
             lines.append(f"| `{kind.code}` | {kind.zh} | {kind.en} | {about} | {'●' if kind.discloses else ''} |")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render())

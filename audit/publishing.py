@@ -12,17 +12,19 @@ processes may run a publisher; on SQLite one process owns the file and a lock of
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from audit.anchor import Anchors, check
 from audit.errors import LogForked
+from audit.heartbeat import Heart
 from audit.store import Head, Published, TileRows, head_of, last_checkpoint
-from audit.tables import log_checkpoints, log_heads, log_signers
+from audit.tables import log_checkpoints, log_entries, log_heads, log_signers
 from foundation.clock import Clock, to_ms
 from foundation.database import Database
 from foundation.inserting import insert_new
@@ -57,12 +59,18 @@ Signers = Callable[[str, int], Signer]
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far the published log of a fonds is behind its durable one. `signed_ms` is None before the first checkpoint."""
+    """How far the published log of a fonds is behind its durable one. Times are milliseconds since the epoch.
+
+    `signed_ms`: of the last checkpoint, None before the first; `newest_ms`: of the last entry, None where there is none; `waiting_ms`: of
+    the oldest entry that no checkpoint covers, None where all are covered.
+    """
 
     fonds: str
     size: int
     signed: int
     signed_ms: int | None
+    newest_ms: int | None
+    waiting_ms: int | None
 
     @property
     def unsigned(self) -> int:
@@ -117,14 +125,21 @@ class Publishing:
         self.anchors.supersede(fonds, anchored, _signed(self.signers(fonds, head.epoch), head))
 
     def lags(self) -> list[Lag]:
-        """Return how far every log is behind, for alarms and for the publisher to know what to do."""
-        done = log_checkpoints.c
-        newest = select(done.fonds, func.max(done.size).label("size"), func.max(done.signed_ms).label("ms")).group_by(done.fonds).subquery()
-        query = select(log_heads.c.fonds, log_heads.c.size, func.coalesce(newest.c.size, 0), newest.c.ms).join_from(
-            log_heads, newest, newest.c.fonds == log_heads.c.fonds, isouter=True
+        """Return how far every log is behind, for alarms and for the publisher to know what to do: by primary keys, so that it costs the
+        same in a log of any age.
+        """
+        head, mark, done = log_heads.c, log_signers.c, log_checkpoints.c
+        newest, waiting = log_entries.alias(), log_entries.alias()
+        signed = func.coalesce(mark.size, 0)
+        joined = (
+            log_heads.join(log_signers, mark.fonds == head.fonds, isouter=True)
+            .join(log_checkpoints, and_(done.fonds == head.fonds, done.size == mark.size), isouter=True)
+            .join(newest, and_(newest.c.fonds == head.fonds, newest.c.idx == head.size - 1), isouter=True)
+            .join(waiting, and_(waiting.c.fonds == head.fonds, waiting.c.idx == signed), isouter=True)
         )
+        query = select(head.fonds, head.size, signed, done.signed_ms, newest.c.time_ms, waiting.c.time_ms).select_from(joined)
         with self.db.read() as conn:
-            return [Lag(*row) for row in conn.execute(query.order_by(log_heads.c.fonds))]
+            return [Lag(*row) for row in conn.execute(query.order_by(head.fonds))]
 
     def _sign_next(self, conn: Connection, fonds: str, anchored: bytes | None) -> tuple[Published | None, Published | None]:
         """Return the last checkpoint and the next one, signed and anchored, after everything that must hold was checked."""
@@ -194,18 +209,33 @@ def _insert(conn: Connection, fonds: str, last: Published | None, made: Publishe
 
 
 class Publisher:
-    """A thread that publishes every fonds whose log has moved, at most every `interval` seconds, and survives what goes wrong."""
+    """A thread that publishes every fonds whose log has moved, at most every `interval` seconds, and survives what goes wrong.
+
+    It also lets the heart beat for logs that are quiet. A log that cannot be published gets no beats: nobody outside would see them.
+    """
 
     def __init__(
-        self, publishing: Publishing, *, interval: float = 1.0, report: Callable[[str, BaseException | None], None] | None = None
+        self,
+        publishing: Publishing,
+        *,
+        interval: float = 1.0,
+        report: Callable[[str, BaseException | None], None] | None = None,
+        heart: Heart | None = None,
     ) -> None:
         """`report(fonds, error)` is called after every attempt, with None when it went well; the fonds is "" where all failed at once."""
         self._publishing = publishing
         self._interval = interval
         self._report = report
+        self._heart = heart
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._rounded = time.monotonic()
         self.failing: dict[str, BaseException] = {}
+
+    @property
+    def idle_seconds(self) -> float:
+        """Seconds since the last round ended; far more than `interval` where the thread hangs or is gone."""
+        return time.monotonic() - self._rounded
 
     def start(self) -> None:
         """Begin."""
@@ -217,20 +247,30 @@ class Publisher:
         self._thread.join()
 
     def round(self) -> None:
-        """Publish every log that has moved; errors are kept in `failing` by fonds (and reported), never raised."""
+        """Publish every log that has moved, or could not be published before; errors are kept in `failing` by fonds (and reported).
+
+        None is ever raised.
+        """
         try:
-            moved = [lag.fonds for lag in self._publishing.lags() if lag.unsigned]
+            lags = self._publishing.lags()
         except Exception as error:  # noqa: BLE001  a database that is away comes back; the publisher must still be there then
             self._note("", error)
             return
         self.failing.pop("", None)
-        for fonds in moved:
+        for lag in lags:
+            fonds = lag.fonds
             try:
+                if not (lag.unsigned or fonds in self.failing or self._beat(lag)):
+                    continue
                 self._publishing.publish(fonds)
             except Exception as error:  # noqa: BLE001  one refused log must not stop the others
                 self._note(fonds, error)
             else:
                 self._note(fonds, None)
+        self._rounded = time.monotonic()
+
+    def _beat(self, lag: Lag) -> bool:
+        return self._heart is not None and self._heart.beat(lag.fonds, lag.newest_ms)
 
     def _note(self, fonds: str, error: BaseException | None) -> None:
         if error is None:

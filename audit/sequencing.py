@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Table, func, select
 
 from audit.columns import COLUMNS, columns_of, subjects_of
 from audit.entry import encode
 from audit.events import Event
-from audit.tables import log_details, log_entries, log_heads, log_subjects, log_tiles
+from audit.tables import log_details, log_entries, log_heads, log_spans, log_subjects, log_tiles
 from foundation.inserting import insert_new
 from foundation.steps import reach
 from foundation.uow import Ticket
@@ -24,16 +24,20 @@ from tlog.tiles import TILE_WIDTH
 
 _TILE_BYTES: Final = TILE_WIDTH * HASH_SIZE
 
-# Built once: every commit runs these two.
-_HEAD = select(log_heads.c.size, log_heads.c.frontier).where(log_heads.c.fonds == bindparam("of")).with_for_update()
-_MOVE = (
-    update(log_heads)
-    .where(log_heads.c.fonds == bindparam("of"), log_heads.c.size == bindparam("start"))
-    .values(size=bindparam("end"), root=bindparam("top"), frontier=bindparam("edge"))
-)
+# Every commit runs these two. As text, for the same reason as the inserts.
+_HEADS: Final = {
+    "sqlite": "SELECT size, frontier FROM log_heads WHERE fonds = ?",
+    "postgresql": "SELECT size, frontier FROM log_heads WHERE fonds = %s FOR UPDATE",
+}
+_MOVES: Final = {
+    dialect: f"UPDATE log_heads SET size = {mark}, root = {mark}, frontier = {mark} WHERE fonds = {mark} AND size = {mark}"  # noqa: S608  constants only
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
 _ENTRY_COLUMNS: Final = ("fonds", "idx", "entry_id", "leaf_hash", *COLUMNS, "body")
+_TIME: Final = _ENTRY_COLUMNS.index("time_ms")
 _SUBJECT_COLUMNS: Final = ("fonds", "subject_kind", "subject_id", "idx")
 _DETAIL_COLUMNS: Final = ("fonds", "entry_id", "name", "commitment", "key_ref", "sealed")
+_SPAN_COLUMNS: Final = ("fonds", "n", "earliest_ms", "latest_ms")
 _TILE_COLUMNS: Final = ("fonds", "level", "n", "root", "hashes")
 
 
@@ -50,6 +54,7 @@ _INSERTS: Final = {
             (log_subjects, _SUBJECT_COLUMNS),
             (log_details, _DETAIL_COLUMNS),
             (log_tiles, _TILE_COLUMNS),
+            (log_spans, _SPAN_COLUMNS),
         )
     }
     for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
@@ -60,7 +65,7 @@ class Sequencer:
     """Implements `foundation.uow.Sequencer` over the log's tables. Stateless: one serves every thread and fonds."""
 
     def __call__(self, conn: Connection, fonds: str, tickets: Sequence[Ticket]) -> None:
-        """Lock the head, place every ticket, write entries, subjects, details and the tiles they fill, move the head.
+        """Lock the head, place every ticket, write entries, subjects, details, the tiles they fill and when these were, move the head.
 
         EntryRefused when an entry cannot be written; the caller's transaction must then be rolled back.
         """
@@ -86,7 +91,9 @@ class Sequencer:
         if details:
             conn.exec_driver_sql(inserts["log_details"], details)
         reach("audit.entries-written")
-        _write_tiles(conn, fonds, start, leaves)
+        if frontier.size // TILE_WIDTH < (start + len(leaves)) // TILE_WIDTH:
+            _write_tiles(conn, fonds, start, leaves)
+            _write_spans(conn, fonds, start, [entry[_TIME] for entry in entries])
         for leaf in leaves:
             frontier.append(leaf)
         _move_head(conn, fonds, start, frontier)
@@ -95,11 +102,12 @@ class Sequencer:
 
 def locked_head(conn: Connection, fonds: str) -> Frontier:
     """Lock the head of a fonds' log until the transaction ends, beginning the log where there is none, and return its frontier."""
-    row = conn.execute(_HEAD, {"of": fonds}).one_or_none()
+    query = _HEADS[conn.dialect.name]
+    row = conn.exec_driver_sql(query, (fonds,)).one_or_none()
     if row is None:
         empty = {"fonds": fonds, "size": 0, "epoch": 1, "root": EMPTY_ROOT, "frontier": Frontier().to_bytes()}
         insert_new(conn, log_heads, **empty)
-        row = conn.execute(_HEAD, {"of": fonds}).one()
+        row = conn.exec_driver_sql(query, (fonds,)).one()
     frontier = Frontier.from_bytes(bytes(row.frontier))
     if frontier.size != row.size:
         raise RuntimeError("the log head's size and frontier differ")
@@ -107,8 +115,8 @@ def locked_head(conn: Connection, fonds: str) -> Frontier:
 
 
 def _move_head(conn: Connection, fonds: str, start: int, frontier: Frontier) -> None:
-    values = {"of": fonds, "start": start, "end": frontier.size, "top": frontier.root(), "edge": frontier.to_bytes()}
-    moved = conn.execute(_MOVE, values)
+    values = (frontier.size, frontier.root(), frontier.to_bytes(), fonds, start)
+    moved = conn.exec_driver_sql(_MOVES[conn.dialect.name], values)
     if moved.rowcount != 1:
         raise RuntimeError("the log head moved under its lock")
 
@@ -131,6 +139,22 @@ def _write_tiles(conn: Connection, fonds: str, start: int, leaves: Sequence[byte
         new, first, end, level = roots, base // TILE_WIDTH, end // TILE_WIDTH, level + 1
     if rows:
         conn.exec_driver_sql(_INSERTS[conn.dialect.name]["log_tiles"], rows)
+
+
+def _write_spans(conn: Connection, fonds: str, start: int, times: Sequence[int]) -> None:
+    """Write earliest and latest time of each tile of level 0 that the new entries complete."""
+    first, end = start // TILE_WIDTH, (start + len(times)) // TILE_WIDTH
+    row = log_entries.c
+    known: list[int] = []
+    if start > first * TILE_WIDTH:
+        stored = select(func.min(row.time_ms), func.max(row.time_ms))
+        known = list(conn.execute(stored.where(row.fonds == fonds, row.idx >= first * TILE_WIDTH, row.idx < start)).one())
+    rows: list[tuple[Any, ...]] = []
+    for n in range(first, end):
+        of_tile = [*known, *times[max(0, n * TILE_WIDTH - start) : (n + 1) * TILE_WIDTH - start]]
+        rows.append((fonds, n, min(of_tile), max(of_tile)))
+        known = []
+    conn.exec_driver_sql(_INSERTS[conn.dialect.name]["log_spans"], rows)
 
 
 def _stored_hashes(conn: Connection, fonds: str, level: int, first: int, end: int) -> list[bytes]:

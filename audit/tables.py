@@ -86,6 +86,18 @@ log_tiles = Table(
     Column("hashes", LargeBinary, nullable=False),
 )
 
+# When the 256 entries of each full tile happened, earliest and latest: a question about a time looks at these parts of the log alone.
+# Entries stand in the order of their commits, and clocks may jump: times are not in order, but nearly.
+log_spans = Table(
+    "log_spans",
+    metadata,
+    Column("fonds", FONDS, primary_key=True),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("earliest_ms", BigInteger, nullable=False),
+    Column("latest_ms", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 log_checkpoints = Table(
     "log_checkpoints",
     metadata,
@@ -95,6 +107,18 @@ log_checkpoints = Table(
     Column("root", LargeBinary(32), nullable=False),
     Column("note", LargeBinary, nullable=False),
     Column("signed_ms", BigInteger, nullable=False),
+)
+
+# What witnesses said of checkpoints (c2sp.org/tlog-cosignature): `witness` is the key's name and id, `line` its line of the note.
+log_cosignatures = Table(
+    "log_cosignatures",
+    metadata,
+    Column("fonds", FONDS, primary_key=True),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(200), primary_key=True),
+    Column("line", String(600), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Index("ix_log_cosignatures_witness", "fonds", "witness", "size"),
 )
 
 # The last size signed, moved by compare-and-set; on PostgreSQL its row lock elects the signer.
@@ -116,4 +140,29 @@ log_details = Table(
     Column("key_ref", String(120), nullable=False),
     Column("erased_ms", BigInteger, nullable=True),
     Column("sealed", LargeBinary, nullable=True),
+)
+
+# The verifiable index (audit.index_segments): what `log.indexed` commits to, ready to be proven from. It is derived from the entries, so
+# rows may be deleted: those of segments that were merged are, and what is not there is built again. No row here: no segment.
+log_index_segments = Table(
+    "log_index_segments",
+    metadata,
+    Column("fonds", FONDS, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaves", BigInteger, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+)
+
+# Up to 256 leaves each; `root` is over them, `first_key` the key of the first. Rows without a segment are what a crash left of a merge.
+log_index_pages = Table(
+    "log_index_pages",
+    metadata,
+    Column("fonds", FONDS, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("n", BigInteger, primary_key=True, autoincrement=False),
+    Column("page", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_key", LargeBinary(32), nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("data", LargeBinary, nullable=False),
 )

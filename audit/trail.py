@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import Column, ColumnElement, Connection, Select, func, select
 
 from audit.entry import Entry
 from audit.errors import BadQuestion, EntryRefused, NoSuchEntry
 from audit.events import VERDICTS
 from audit.forms import check_code, check_id
 from audit.kinds import KINDS, OBJECTS
-from audit.tables import log_entries, log_subjects
+from audit.tables import log_entries, log_spans, log_subjects
 from foundation.clock import to_ms
 from foundation.database import Database
+from tlog.tiles import TILE_WIDTH
 
 MAX_PAGE: Final = 500
 _MAX_INDEX: Final = 2**63 - 1
@@ -73,12 +75,13 @@ def ask(db: Database, fonds: str, question: Question, *, cursor: int | None = No
 def ask_within(conn: Connection, fonds: str, question: Question, *, cursor: int | None = None, limit: int = 50) -> Page:
     """As `ask`, inside the caller's transaction."""
     _check(question, cursor, limit)
-    before = _MAX_INDEX if cursor is None else cursor
+    first, before = _places(conn, fonds, question)
+    before = before if cursor is None else min(before, cursor)
     # An entry concerns a case or grant through a column or through a subject row. Each way is asked by its own index for a whole page,
     # and the pages are merged: one query with OR would walk the log.
     rows: dict[int, Any] = {}
-    for query in _ways(fonds, question):
-        ordered = query.where(log_entries.c.idx < before).order_by(log_entries.c.idx.desc()).limit(limit + 1)
+    for query, index in _ways(fonds, question):
+        ordered = query.where(index >= first, index < before).order_by(index.desc()).limit(limit + 1)
         rows.update((row.idx, row) for row in conn.execute(ordered))
     newest = sorted(rows, reverse=True)
     shown = newest[:limit]
@@ -100,8 +103,8 @@ def _base() -> Select[Any]:
     return select(log_entries.c.idx, log_entries.c.leaf_hash, log_entries.c.body)
 
 
-def _ways(fonds: str, question: Question) -> Iterator[Select[Any]]:
-    """Yield one query per combination of ways in which the asked case and grant can be met."""
+def _ways(fonds: str, question: Question) -> Iterator[tuple[Select[Any], Column[int]]]:
+    """Yield one query per combination of ways in which the asked case and grant can be met, and the index column that leads it."""
     row = log_entries.c
     fixed: list[ColumnElement[bool]] = [row.fonds == fonds]
     equal = {
@@ -121,21 +124,48 @@ def _ways(fonds: str, question: Question) -> Iterator[Select[Any]]:
         fixed.append(row.time_ms >= to_ms(question.since))
     if question.until is not None:
         fixed.append(row.time_ms < to_ms(question.until))
+    things: list[list[ColumnElement[bool] | tuple[str, str]]] = [
+        [column == wanted, (kind, wanted)]
+        for kind, column, wanted in (("case", row.case_id, question.case), ("grant", row.grant_id, question.grant))
+        if wanted is not None
+    ]
     if question.about is not None:
-        fixed.append(_subject(fonds, *question.about))
-    for case in _met(fonds, "case", row.case_id, question.case):
-        for grant in _met(fonds, "grant", row.grant_id, question.grant):
-            yield _base().where(*fixed, *case, *grant)
+        things.append([question.about])
+    for met in product(*things):
+        named = [one for one in met if isinstance(one, tuple)]
+        query, leading = _of_subjects(fonds, named)
+        yield query.where(*fixed, *(one for one in met if not isinstance(one, tuple))), leading
 
 
-def _met(fonds: str, kind: str, column: Any, wanted: str | None) -> list[list[ColumnElement[bool]]]:
-    return [[]] if wanted is None else [[column == wanted], [_subject(fonds, kind, wanted)]]
+def _places(conn: Connection, fonds: str, question: Question) -> tuple[int, int]:
+    """Return between which indices, the second excluded, every entry lies that happened when it is asked for."""
+    if question.since is None and question.until is None:
+        return 0, _MAX_INDEX
+    tile, row = log_spans.c, log_entries.c
+    known, fresh = [tile.fonds == fonds], [row.fonds == fonds]
+    if question.since is not None:
+        known.append(tile.latest_ms >= to_ms(question.since))
+        fresh.append(row.time_ms >= to_ms(question.since))
+    if question.until is not None:
+        known.append(tile.earliest_ms < to_ms(question.until))
+        fresh.append(row.time_ms < to_ms(question.until))
+    tiles = conn.execute(select(func.min(tile.n), func.max(tile.n)).where(*known)).one()
+    # The entries of the last, partial tile have no span yet.
+    newest = select(func.coalesce(func.max(tile.n) + 1, 0) * TILE_WIDTH).where(tile.fonds == fonds).scalar_subquery()
+    rest = conn.execute(select(func.min(row.idx), func.max(row.idx)).where(*fresh, row.idx >= newest)).one()
+    places = [] if tiles[0] is None else [tiles[0] * TILE_WIDTH, (tiles[1] + 1) * TILE_WIDTH]
+    places += [] if rest[0] is None else [rest[0], rest[1] + 1]
+    return (min(places), max(places)) if places else (0, 0)
 
 
-def _subject(fonds: str, kind: str, subject: str) -> ColumnElement[bool]:
-    about = log_subjects.c
-    indices = select(about.idx).where(about.fonds == fonds, about.subject_kind == kind, about.subject_id == subject)
-    return log_entries.c.idx.in_(indices)
+def _of_subjects(fonds: str, named: list[tuple[str, str]]) -> tuple[Select[Any], Column[int]]:
+    """Select the entries with all these subject rows, led by the first: its key has them in order, so a page is read, not the log."""
+    query, leading = _base(), log_entries.c.idx
+    for kind, subject in reversed(named):
+        about = log_subjects.alias().c
+        query = query.where(about.fonds == fonds, about.subject_kind == kind, about.subject_id == subject, about.idx == leading)
+        leading = about.idx
+    return query, leading
 
 
 def _check(question: Question, cursor: int | None, limit: int) -> None:

@@ -9,7 +9,7 @@ class SignInRefused(ArchiveError):
     """Unknown login, wrong secret, wrong or missing code, blocked or locked: all alike to the caller. The log knows the reason."""
 
     code = "sign-in-refused"
-    zh = "未能登录：用户名、口令或动态验证码不正确，或账号暂不可用。验证码只能用一次，刚用过的请等下一个。"
+    zh = "未能登录：登录名、口令或动态验证码不正确，或账号暂不可用。验证码只能用一次，刚用过的请等下一个。"
     en = (
         "Not signed in: the login, secret or one-time code is wrong, or the account cannot be used at present. A code works once: after"
         " using one, wait for the next."
@@ -76,7 +76,7 @@ class FactorPresent(Conflict):
     """A confirmed factor is replaced only after the security administrator has withdrawn it."""
 
     code = "factor-present"
-    zh = "已绑定动态验证码；更换须先由安全管理员解除。"
+    zh = "已绑定动态验证码；更换须先由安全保密管理员解除。"
     en = "A second factor is already enrolled; the security administrator must withdraw it first."
 
 
@@ -89,11 +89,15 @@ class SecretRefused(InvalidInput):
 
 
 class RoleNotHeld(ArchiveError):
-    """The role asked for is not one of the posts held now, or no post is held at all."""
+    """The role asked for is not one of the posts held now, or no post is held at all. `role`: which, by its code."""
 
     code = "role-not-held"
-    zh = "您目前没有担任该岗位。"
-    en = "You do not hold such a post at present."
+    zh = "此操作所需的岗位，您目前没有担任：{role}。"
+    en = "This needs a post you do not hold at present: {role}."
+
+    def __init__(self, role: str = "任一岗位 any post") -> None:
+        """Keep the role that is needed: a code of the rulebook, never what a caller wrote."""
+        super().__init__(role=role)
 
 
 class SeparationBroken(Conflict):

@@ -17,6 +17,7 @@ from foundation.clock import to_ms
 from foundation.errors import Fault, InvalidInput
 from foundation.ids import new_id
 from foundation.inserting import insert_new
+from foundation.tables import SYSTEM_FONDS
 from foundation.uow import Unit
 
 _FONDS = re.compile(r"[A-Za-z0-9_-]{1,40}")
@@ -154,6 +155,15 @@ def account_of_login(conn: Connection, fonds: str, login: str) -> Account | None
         wanted = fonds = ""
     row = conn.execute(select(accounts).where(accounts.c.fonds == fonds, accounts.c.login == wanted)).first()
     return None if row is None else _account(row)
+
+
+def log_of_strangers(conn: Connection, fonds: str) -> str:
+    """Where an attempt on a login is on record that `fonds` does not have: there, unless it has no account at all.
+
+    The log of an account it does have grows by an entry too, and everybody may know how long a log is.
+    """
+    asked = fonds if _FONDS.fullmatch(fonds) is not None else ""
+    return conn.execute(select(accounts.c.fonds).where(accounts.c.fonds == asked).limit(1)).scalar_one_or_none() or SYSTEM_FONDS
 
 
 def account_of_person(conn: Connection, fonds: str, person_id: str) -> Account | None:

@@ -1,8 +1,8 @@
 """Putting refusals at the door on record without letting whoever is refused fill the log.
 
 Entries are for ever, and anybody can be refused. So each account and each case system has a window in which its refusals stand one by one;
-all logins and clients that do not exist share one. What comes beyond is counted, and the count is on record whenever it has doubled, and
-in full once the window is over. A stranger's entries are thus bounded by time alone, from however many addresses they come.
+all logins and clients that do not exist share one in each log. What comes beyond is counted, and the count is on record whenever it has
+doubled, and in full once the window is over. A stranger's entries are thus bounded by time alone, from however many addresses they come.
 """
 
 from __future__ import annotations

@@ -170,11 +170,13 @@ def principal_of(session: Session, role: str | None = None) -> Principal:
     if session.kind == "service":
         acting_in = DEPOSITOR
         if role not in (None, DEPOSITOR):
-            raise RoleNotHeld
+            raise RoleNotHeld(role or "")
     else:
         held = [post.role for post in session.posts]
-        if not held or (role is not None and role not in held):
+        if not held:
             raise RoleNotHeld
+        if role is not None and role not in held:
+            raise RoleNotHeld(role)
         acting_in = role or held[0]
     return Principal(
         fonds=session.fonds,

@@ -1,8 +1,8 @@
 """Signing in: login, secret and, where enrolled, a one-time code make a session; everything else is one and the same refusal.
 
-Every refused attempt does the same work whatever its cause: one hash computation, one counted try, one refusal on record (auth.refusals).
-The entry of an attempt on a login that does not exist stands in the system fonds and holds nothing of what was typed, because people
-type secrets into the wrong box.
+Every refused attempt does the same work whatever its cause: one hash computation, one counted try, one refusal on record (auth.refusals)
+in the log of the fonds that was named. The entry of an attempt on a login that does not exist holds nothing of what was typed, because
+people type secrets into the wrong box.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from audit.events import Actor, Event
 from auth.context import AuthContext
 from auth.errors import FactorRefused, SignInBusy, SignInRefused
 from auth.lockout import NOBODY, Source, give_back, return_try, sweep, take_try
-from auth.people import Account, account, account_of_login
+from auth.people import Account, account, account_of_login, log_of_strangers
 from auth.refusals import STRANGERS, record_refusal
 from auth.sessions import Session, by_id, cookie, new_cookie_secret, open_session
 from auth.tables import accounts
@@ -58,6 +58,7 @@ def sign_in(ctx: AuthContext, *, fonds: str, login: str, secret: str, code: str 
     now = ctx.clock.now()
     with ctx.db.read() as conn:
         found = account_of_login(conn, fonds, login)
+        strangers = log_of_strangers(conn, fonds)
         if found is not None and found.kind != "person":
             found = None
         home, account_id = (SYSTEM_FONDS, NOBODY) if found is None else (found.fonds, found.account_id)
@@ -73,7 +74,7 @@ def sign_in(ctx: AuthContext, *, fonds: str, login: str, secret: str, code: str 
         raise
     reason, counter = _judge(ctx, found, factor, code, may_try=may_try, right=right, now=now)
     if found is None or reason:
-        _refuse(ctx, found, reason, attempt, now)
+        _refuse(ctx, found, strangers, reason, attempt, now)
         raise SignInRefused
     renewed = None
     if found.secret_hash and ctx.passwords.is_outdated(found.secret_hash):
@@ -82,7 +83,7 @@ def sign_in(ctx: AuthContext, *, fonds: str, login: str, secret: str, code: str 
     try:
         session_id, cookie_secret = _open(ctx, found, counter, source, attempt, renewed, now)
     except (FactorRefused, _ChangedMeanwhile) as error:
-        _refuse(ctx, found, "code-used" if isinstance(error, FactorRefused) else "changed-meanwhile", attempt, now)
+        _refuse(ctx, found, strangers, "code-used" if isinstance(error, FactorRefused) else "changed-meanwhile", attempt, now)
         raise SignInRefused from None
     device = attempt.device if source.marked and attempt.device else ctx.sources.new_mark(found.fonds, found.account_id)
     with ctx.db.read() as conn:
@@ -157,7 +158,7 @@ def _open(
     return session_id, cookie_secret
 
 
-def _refuse(ctx: AuthContext, found: Account | None, reason: str, attempt: Attempt, now: datetime) -> None:
+def _refuse(ctx: AuthContext, found: Account | None, strangers: str, reason: str, attempt: Attempt, now: datetime) -> None:
     event = Event(
         "session.refused",
         Actor(role="unknown", client=attempt.client),
@@ -167,5 +168,5 @@ def _refuse(ctx: AuthContext, found: Account | None, reason: str, attempt: Attem
         reason=reason,
         request_id=attempt.request_id,
     )
-    home, subject = (SYSTEM_FONDS, STRANGERS) if found is None else (found.fonds, found.account_id)
+    home, subject = (strangers, STRANGERS) if found is None else (found.fonds, found.account_id)
     record_refusal(ctx, home, subject, "sign-in", event)

@@ -88,11 +88,8 @@ class Baseline:
             "version": 1,
             "act": "deposit",
             "item_ids": "{}",
-            "schema_version": "1",
-            "rulebook_version": "",
             "digest": b"",
             "made_ms": head["archived_ms"],
-            "made_by": head["case_id"],
             "entry_id": entry_id,
         }
         self._common(rows, checked, head, version)

@@ -72,12 +72,11 @@ def measure(world: World, folder: Path, records: Records, rounds: int, say: Call
 
 def prepare(world: World, records: Records) -> list[tuple[Checked, Prepared]]:
     """Everything a deposit does before its transaction."""
-    desk, caller = world.desk, world.system
+    desk = world.desk
     checked = [preparing.check(desk, FONDS, record) for record in records]
     with desk.db.read() as conn:
         resolved = preparing.resolve(conn, desk, FONDS, checked)
-    account = caller.principal.account_id
-    return [(one, preparing.prepare(desk, FONDS, one, known, account_id=account)) for one, known in zip(checked, resolved, strict=True)]
+    return [(one, preparing.prepare(desk, FONDS, one, known)) for one, known in zip(checked, resolved, strict=True)]
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def render(measured: list[tuple[tuple[Row, ...], Times]], costs: list[Cost], abo
     ]
     for rows, times in measured:
         lines.extend(
-            f"| {what} | {_time(times.of(own))} | {_time(times.of(base))} | {_ratio(times.ratio(base, own))} | {aim} |"
+            f"| {what} | {_time(times.of(own))} | {_time(times.of(base))} | {ratio(times.ratio(base, own))} | {aim} |"
             for what, own, base, aim in rows
         )
     for rows, times in measured:
@@ -106,15 +106,16 @@ def _time(spread: Spread) -> str:
     return f"{middle} {unit} ({low} to {high})"
 
 
-def _ratio(spread: Spread) -> str:
+def ratio(spread: Spread) -> str:
+    """How many times as fast: the median and the range."""
     return f"**{spread.middle:.2f}** ({spread.low:.2f} to {spread.high:.2f})"
 
 
-def write(document: Path, table: str) -> None:
+def write(document: Path, table: str, begin: str = BEGIN, end: str = END) -> None:
     """Put the table between the document's markers, and change nothing else of it."""
     text = document.read_text(encoding="utf-8")
-    head, _, rest = text.partition(BEGIN)
-    _, found, tail = rest.partition(END)
+    head, _, rest = text.partition(begin)
+    _, found, tail = rest.partition(end)
     if not found:
-        raise SystemExit(f"{document.name} has no markers {BEGIN} and {END}")
-    document.write_text(f"{head}{BEGIN}\n\n{table}\n{END}{tail}", encoding="utf-8")
+        raise SystemExit(f"{document.name} has no markers {begin} and {end}")
+    document.write_text(f"{head}{begin}\n\n{table}\n{end}{tail}", encoding="utf-8")

@@ -96,11 +96,11 @@ class World:
         principal = Principal(FONDS, account_id, person_id, "person", held, role, 2, session_id, "loopback", self.began)
         return Caller(principal, new_id())
 
-    def grant(self, case_id: str, paths: tuple[str, ...], handler: str) -> str:
+    def grant(self, case_id: str, fields: tuple[str, ...], handler: str) -> str:
         """File as the handler and approve as leader and principal; the grant's id."""
         form = Form(
             cases=(case_id,),
-            paths=paths,
+            fields=fields,
             level=Level.CLEAR,
             purpose="review",
             reason="bench",

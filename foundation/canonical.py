@@ -7,7 +7,7 @@ from typing import Any
 
 import rfc8785
 
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode
 _SAFE_INTEGER = 2**53 - 1
 
 

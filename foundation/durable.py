@@ -1,4 +1,4 @@
-"""Files written whole or not at all: a temporary file beside them, fsync, rename, fsync of the folder.
+"""Files written whole or not at all: a temporary file beside them, fsync, rename (or link), fsync of the folder.
 
 A process killed on the way leaves the old file and, at the most, its temporary one, `.<name>.<hex>.tmp`. Whoever writes holds a lock on
 the temporary file, and the system frees it when the writer dies; so `clear_unfinished` removes what nobody is writing any more, also where
@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,26 +20,47 @@ from foundation.steps import reach
 _UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]+\.tmp")
 
 
-def write_durably(path: Path, data: bytes, step: str) -> None:
-    """Replace or make the file at `path`, reaching the steps `<step>-written` and `<step>-renamed`. OSError: the old file is in place."""
-    temporary, descriptor = _begin(path)
+def write_durably(path: Path, data: bytes | Iterable[bytes], step: str, *, mode: int | None = None, replace: bool = True) -> None:
+    """Make the file at `path`, or replace it unless `replace` is false (FileExistsError), reaching `<step>-written` and `<step>-renamed`.
+
+    `data`: the content, or its parts as they come; what raises meanwhile leaves the old file.
+    `mode`: the file's permissions, whatever the umask (None: what the umask leaves). OSError: the old file is in place, or the new one
+    where only the folder could not be synced.
+    """
+    temporary, descriptor = _begin(path, mode)
     with os.fdopen(descriptor, "wb") as handle:
         try:
-            handle.write(data)
+            handle.writelines([data] if isinstance(data, bytes) else data)
             handle.flush()
             os.fsync(handle.fileno())
             reach(f"{step}-written")
-            temporary.rename(path)
+            if replace:
+                temporary.rename(path)
+            else:
+                _name(temporary, path)
         except BaseException:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
             raise
         reach(f"{step}-renamed")
-    sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable: what was made, renamed or removed in it."""
+def _name(temporary: Path, path: Path) -> None:
+    """Give the file its name where nothing has it; FileExistsError."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, such as a stick's: there alone, two that come at once are not told apart
+        if path.exists() or path.is_symlink():
+            raise FileExistsError(path) from None
+        temporary.rename(path)
+    else:
+        temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -58,11 +80,13 @@ def clear_unfinished(folder: Path, names: re.Pattern[str]) -> int:
     return sum(_remove_if_nobodys(path) for path in candidates)
 
 
-def _begin(path: Path) -> tuple[Path, int]:
+def _begin(path: Path, mode: int | None) -> tuple[Path, int]:
     """A temporary file of one's own, locked."""
     while True:
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if mode is None else mode)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:
             return temporary, descriptor

@@ -183,12 +183,10 @@ class _Judge:
         if self.action in OPENING and not view.raised:
             return Refusal("grant-required", cause=min(live.ended, default="no-grant"))
         return self.permit(
-            relation=related,
             object_id=facts.case_id,
             version=facts.version,
             view=view,
             grant_ids=tuple(sorted({one.grant_id for one in live.raises})),
-            until=live.until,
             new_opening=live.new_opening,
         )
 

@@ -68,9 +68,15 @@ def derive(record: Mapping[str, Any], rulebook: Rulebook, told_versions: Mapping
                         _collect(blind, path, value, several=several)
                     continue
                 stored = tuple(value) if several else value
-                _put(facts, path, stored, index, len(items))
+                if index is None:
+                    facts[path] = stored
+                else:
+                    _put(facts, path, stored, index, len(items))
                 if keeping.terms:
-                    _collect(terms, path, value, several=several)
+                    if path not in terms and not several:
+                        terms[path] = {value: None}
+                    else:
+                        _collect(terms, path, value, several=several)
                 if keeping.versioned:
                     version = told_versions.get(path, {}).get(index) or keeping.versioned.version_on(day)
                     _put(versions, path, version, index, len(items))
@@ -94,11 +100,11 @@ def _put(found: dict[str, Any], path: str, value: Any, index: int | None, count:
     """Keep the value of a path: alone, or in its place among those of `count` items."""
     if index is None:
         found[path] = value
-    elif path in found:
-        found[path][index] = value
-    else:
-        found[path] = [None] * count
-        found[path][index] = value
+        return
+    column = found.get(path)
+    if column is None:
+        column = found[path] = [None] * count
+    column[index] = value
 
 
 def _collect(found: dict[str, dict[Any, None]], path: str, value: Any, *, several: bool) -> None:

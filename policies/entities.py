@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,12 +18,17 @@ from policies.surnames import Surnames
 _UNIT_TAIL: Final = re.compile(
     r"(?:有限责任公司|股份有限公司|集团有限公司|有限公司|股份公司|集团公司|集团|公司|事务所|合作社|总店|分店|商行)+$"
 )
+# 城关街道, 城厢镇, 园林街道: these endings end nothing where a street office or town follows within three characters.
 _PART_END: Final = re.compile(
-    r"(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同"
-    # 城关街道, 城厢镇, 园林街道: these endings end nothing where a street office or town follows within three characters.
-    r"|(?:苑|园|城|府|湾|里)(?![一-龥]{1,3}(?:街道|镇|乡))|号楼|号|栋|幢|座|单元|室|楼|层|组|队)(?:小区|社区|花园|公寓)?"
+    r"(?:街道办事处|街道|社区|居委会|小区|花园|家园|新村|公寓|大厦|广场|大道|镇|乡|村|屯|庄|寨|路|街|巷|弄|胡同|号楼|号|栋|幢|座|单元|室|楼|层|组|队|"
+    + "|".join(f"{ending}(?![一-龥]{{1,3}}(?:街道|镇|乡))" for ending in "苑园城府湾里")
+    + r")(?:小区|社区|花园|公寓)?"
 )
-_NO_PART: Final = ",，、()（）"
+_NO_PART: Final = re.compile(r"[,，、()（）]")
+_DOTTED: Final = re.compile(r"[\s·]")
+_DOTS: Final = re.compile(r"[\s·]+")
+_SPACES: Final = re.compile(r"\s+")
+_SEVERAL: Final = re.compile(r"[,，、;；/]")
 _MOST_TAILS: Final = 16
 """Of an address: with each of its parts all that follows is a form too, which must not grow with the square of its length."""
 _WEAK: Final = re.compile(r"[0-9A-Z一二三四五六七八九十百]{0,5}(?:号楼|号|栋|幢|座|单元|室|楼|层|组|队|村|路|街|里|园|城|府|湾)")
@@ -43,12 +49,12 @@ class Entities:
     def person(self, name: str, surnames: Surnames, *, identity: str | None = None) -> None:
         """A person's name with its forms: whole, given name alone, the parts of a · name."""
         whole = fold(name).text.strip()
-        compact = re.sub(r"[\s·]", "", whole)
+        compact = _DOTTED.sub("", whole)
         if len(compact) < 2:
             return
         who = identity or compact
         self._phrase(compact, "姓名", who, "name")
-        parts = [part for part in re.split(r"[\s·]+", whole) if part]
+        parts = [part for part in _DOTS.split(whole) if part]
         for part in parts if len(parts) > 1 else ():
             if len(part) >= (3 if _LATIN.fullmatch(part) else 2):
                 self._phrase(part, "姓名", who, "name.part")
@@ -61,7 +67,7 @@ class Entities:
 
     def unit(self, name: str, divisions: Divisions) -> None:
         """A unit by its whole name and by its core: without the place in front and the legal form behind."""
-        whole = re.sub(r"\s", "", fold(name).text)
+        whole = _SPACES.sub("", fold(name).text)
         if len(whole) < 2:
             return
         self._phrase(whole, "单位", whole, "unit")
@@ -89,13 +95,13 @@ class Entities:
 
     def email(self, value: str) -> None:
         """An address of the net, whole."""
-        whole = re.sub(r"\s", "", fold(value).text)
+        whole = _SPACES.sub("", fold(value).text)
         if len(whole) >= 3:
             self._phrase(whole, "邮箱", whole, "email.known")
 
     def address(self, value: str, divisions: Divisions) -> None:
         """An address whole, below its county, and in its telling parts."""
-        whole = re.sub(r"\s", "", fold(value).text)
+        whole = _SPACES.sub("", fold(value).text)
         if len(whole) < 3:
             return
         place = divisions.cut(whole)
@@ -104,9 +110,11 @@ class Entities:
             if len(form) >= 3:
                 self._phrase(form, "地址", whole, "address")
         outside: list[str] = []
+        breaks = [found.end() for found in _NO_PART.finditer(tail)]
         at = 0
         for number, found in enumerate(_PART_END.finditer(tail)):
-            start = max(at, *(tail.rfind(mark, at, found.start()) + 1 for mark in _NO_PART))
+            before = bisect_right(breaks, found.start())
+            start = max(at, breaks[before - 1]) if before else at
             part, rest = tail[start : found.end()], tail[start:]
             if len(part) >= 3 and not _WEAK.fullmatch(part):
                 self._phrase(part, "地址", whole, "address.part")
@@ -179,13 +187,13 @@ def _add(
             found.unit(value, divisions)
         case "name":
             whole = item.get("name") if source.unit_by is None else None
-            found.person(value, surnames, identity=re.sub(r"[\s·]", "", fold(whole).text) if isinstance(whole, str) else None)
+            found.person(value, surnames, identity=_DOTTED.sub("", fold(whole).text) if isinstance(whole, str) else None)
         case "unit":
             found.unit(value, divisions)
         case "number":
             found.number(value, "证件号")
         case "phone":
-            for part in re.split(r"[,，、;；/]", value):
+            for part in _SEVERAL.split(value):
                 found.number(part, "电话")
         case "email":
             found.email(value)

@@ -127,7 +127,6 @@ class GrantFacts:
     returned_at: datetime | None
     revoked_at: datetime | None
     approver_ids: frozenset[str]
-    policy_version: str
     openings: tuple[Opening, ...] = ()
 
 
@@ -169,6 +168,7 @@ class RequestFacts:
     applicant_id: str | None
     applicant_role: str
     applicant_units: frozenset[str]
+    filed_at: datetime
     purpose: str
     asked: Asked
     chain: str

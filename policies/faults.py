@@ -93,10 +93,11 @@ WANTED: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 class Faults:
     """Collects faults up to a limit; `full` tells a reader to stop looking."""
 
-    __slots__ = ("_faults", "full")
+    __slots__ = ("_faults", "count", "full")
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self.count = 0
         self.full = False
 
     def __len__(self) -> int:
@@ -116,6 +117,7 @@ class Faults:
             fault = Fault("", "too-many-faults", zh.format(limit=MOST_FAULTS), en.format(limit=MOST_FAULTS))
             self.full = True
         self._faults.append(fault)
+        self.count = len(self._faults)
 
     def under(self, prefix: str) -> bool:
         """Whether a fault was found at a path that begins so."""

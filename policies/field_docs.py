@@ -1,13 +1,12 @@
-"""docs/fields.md, rendered from the rulebook: `python -m policies.field_docs > docs/fields.md`."""
+"""Renders docs/fields.md from the rulebook (`dev.py render`)."""
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 from policies.catalogue import Field
 from policies.codes import CodeList
-from policies.rulebook.load import Rulebook, base
+from policies.rulebook.load import Rulebook
 
 _HEAD: Final = """\
 # 案卷字段 Fields of the record
@@ -27,7 +26,7 @@ _COLUMNS: Final = (
 )
 
 
-def field_documentation(rulebook: Rulebook) -> str:
+def render(rulebook: Rulebook) -> str:
     """The whole page in Markdown, Chinese and English."""
     catalogue = rulebook.catalogue
     parts = [_HEAD, f"共 {len(catalogue.fields)} 个字段。 {len(catalogue.fields)} fields.\n"]
@@ -86,7 +85,3 @@ def _list(code_list: CodeList) -> str:
         rows.append(f"`{code.code}` {' → '.join(names)} ({code.label_en})")
     versions = "；" + "，".join(f"{one.version} ({one.valid_from})" for one in code_list.versions) if several else ""
     return f"- **{code_list.label_zh} {code_list.label_en}** `{code_list.name}`{versions}: " + "; ".join(rows)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(field_documentation(base()))

@@ -7,6 +7,7 @@ characters and spaces are not replaced but left out of a second view that rememb
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,12 +17,16 @@ from policies.characters import ZERO_WIDTH
 
 INVISIBLE: Final = f"{ZERO_WIDTH}\ufe00-\ufe0f\u20e3\U000e0100-\U000e01ef"
 _INVISIBLE: Final = re.compile(f"[{INVISIBLE}]")
-_SPACED: Final = re.compile(r"[^\x00-\x7f]\s|\s[^\x00-\x7f]")
+_SPACED: Final = re.compile(r"\s(?:(?<=[^\x00-\x7f]\s)|(?=[^\x00-\x7f]))")
+_GAP: Final = re.compile(r"[\s·]")
+PARTING: Final = "\x00"
+"""Between texts that are looked through as one: no pattern reaches across it, and no text that was let in holds it."""
 _DOTS: Final = "•・‧∙⋅･᛫●"
-_READ_OUT: Final = ("〇零○", "一壹幺弌", "二贰两貳", "三叁參", "四肆", "五伍", "六陆陸", "七柒", "八捌", "九玖")
+_READ_OUT: Final = ("〇零○", "一壹幺弌〡", "二贰两貳弍〢", "三叁參弎〣", "四肆〤", "五伍〥", "六陆陸〦", "七柒〧", "八捌〨", "九玖〩")
 NUMERALS: Final = {character: str(value) for value, characters in enumerate(_READ_OUT) for character in characters}
-"""Chinese numerals as they are read out in telephone numbers."""
+"""Chinese numerals as they are read out in telephone numbers, and those of merchants (〡〢〣)."""
 _NUMERAL: Final = re.compile(f"[{''.join(NUMERALS)}]")
+_PARTS_NUMBERS: Final = re.compile(r"[\s\-‐-―－·._()]+")
 
 
 def _one_to_one() -> dict[int, int]:
@@ -42,6 +47,8 @@ def _one_to_one() -> dict[int, int]:
                 folded = str(number)
             if len(folded) == 1 and folded != character and not _INVISIBLE.match(character):
                 table[point] = ord(folded)
+    # Digits of every script: Tibetan and Mongolian ones are of this country too.
+    table.update({point: ord(str(decimal(chr(point)))) for point in range(0x660, 0x10000) if decimal(chr(point), None) is not None})
     table.update({ord(character): ord("·") for character in _DOTS})
     # Brackets, stops and spaces need no folding to be recognised, and the dash of a range stays what it is.
     for number in range(1, 10):
@@ -64,23 +71,32 @@ _CHANGES: Final = re.compile(f"[{re.escape(''.join(sorted(_CHANGED)))}\U00010000
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """`text` for matching; `at[i]` is the offset in the original of its character i, or None where they are the same."""
+    """`text` for matching. `gaps` tells where characters of the original were left out: for each, in order, the offset in `text` of what
+    stood behind it.
+    """
 
     text: str
-    at: Sequence[int] | None
+    gaps: Sequence[int] = ()
+
+    def origin(self, index: int) -> int:
+        """The offset in the original of a character of `text`."""
+        return index + bisect_right(self.gaps, index)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original that a span of `text` covers, invisible characters inside it included."""
-        return (start, end) if self.at is None else (self.at[start], self.at[end - 1] + 1)
+        """The span of the original that a span of `text` covers, characters left out inside it included."""
+        return (self.origin(start), self.origin(end - 1) + 1) if self.gaps else (start, end)
 
 
 def fold(text: str) -> Folded:
     """One width, one case, one dot, nothing invisible."""
     folded = _folded(text)
-    if _INVISIBLE.search(folded) is None:
-        return Folded(folded, None)
-    at = [index for index, character in enumerate(folded) if not _INVISIBLE.match(character)]
-    return Folded("".join(folded[index] for index in at), at)
+    return Folded(folded) if _INVISIBLE.search(folded) is None else _without(_INVISIBLE, folded)
+
+
+def _without(pattern: re.Pattern[str], text: str) -> Folded:
+    """A text without the single characters of a pattern."""
+    gaps = [found.start() - number for number, found in enumerate(pattern.finditer(text))]
+    return Folded(pattern.sub("", text), gaps)
 
 
 def _folded(text: str) -> str:
@@ -96,12 +112,23 @@ def _folded(text: str) -> str:
 
 
 def squeeze(folded: Folded) -> Folded | None:
-    """The same without white space and dots, where a name could hide; None where there is nothing to take out."""
-    if _SPACED.search(folded.text) is None and "·" not in folded.text:
+    """The same without white space and dots, where a name could hide; None where there is nothing to take out. Of parted texts, each
+    is squeezed or left by itself.
+    """
+    text = folded.text
+    if _SPACED.search(text) is None and "·" not in text:
         return None
-    keep = [index for index, character in enumerate(folded.text) if not character.isspace() and character != "·"]
-    at = keep if folded.at is None else [folded.at[index] for index in keep]
-    return Folded("".join(folded.text[index] for index in keep), at)
+    taken: list[int] = []
+    parts = text.split(PARTING)
+    start = 0
+    for number, part in enumerate(parts):
+        if _SPACED.search(part) is not None or "·" in part:
+            taken += [start + found.start() for found in _GAP.finditer(part)]
+            parts[number] = _GAP.sub("", part)
+        start += len(part) + 1
+    if folded.gaps:
+        taken = sorted([folded.origin(at) for at in taken] + [gap + number for number, gap in enumerate(folded.gaps)])
+    return Folded(PARTING.join(parts), [at - number for number, at in enumerate(taken)])
 
 
 def digits(text: str) -> str:
@@ -113,4 +140,4 @@ def digits(text: str) -> str:
 
 def key(value: str) -> str:
     """A known value in the form it is searched by: folded, without spaces, hyphens, dots and brackets."""
-    return re.sub(r"[\s\-‐-―－·._()]", "", fold(value).text)
+    return _PARTS_NUMBERS.sub("", fold(value).text)

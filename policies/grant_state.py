@@ -27,12 +27,11 @@ class Raise:
 class Live:
     """What the holder's grants lift on one case version now.
 
-    `until`: the moment the first of them may end. `new_opening`: reading now begins a session that must be counted against a grant; False
-    while a counted session still runs under every one of them. `ended`: how those that lift nothing ended.
+    `new_opening`: reading now begins a session that must be counted against a grant; False while a counted session still runs under every
+    one of them. `ended`: how those that lift nothing ended.
     """
 
     raises: frozenset[Raise]
-    until: datetime | None
     new_opening: bool
     ended: frozenset[str]
 
@@ -65,7 +64,6 @@ def live(grants: Iterable[GrantFacts], principal: Principal, facts: CaseFacts, n
     nothing.
     """
     raises: set[Raise] = set()
-    ends: list[datetime] = []
     ended: set[str] = set()
     new_opening = False
     for grant in grants:
@@ -80,13 +78,12 @@ def live(grants: Iterable[GrantFacts], principal: Principal, facts: CaseFacts, n
             ended.add("corrected")
             continue
         new_opening = new_opening or session is None
-        ends.append(grant.granted.expires_at if session is None else min(session.ends_at, grant.granted.expires_at))
         raises.update(
             Raise(target.path, grant.granted.level, grant.grant_id)
             for target in grant.granted.targets
             if target.case_id == facts.case_id and target.version == facts.version
         )
-    return Live(frozenset(raises), min(ends, default=None), new_opening, frozenset(ended))
+    return Live(frozenset(raises), new_opening, frozenset(ended))
 
 
 def _concerns(grant: GrantFacts, principal: Principal, facts: CaseFacts) -> bool:

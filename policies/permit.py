@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from foundation.errors import Fault
 from policies.chain import StageVerdict
-from policies.level import Level
 from policies.matrix import Trail
 from policies.scope import ScopeFilter
 from policies.visibility import VisibilityPlan
@@ -28,8 +27,8 @@ class Permit:
     """Leave for one act, for one principal, on one object, now.
 
     `view` is set for acts on a case; `scope` for lists and searches (filter every row with it); `trail` for the trail; `chain` for a
-    filing. `grant_ids` are the grants that lifted something, `until` the moment the first of them may end, `new_opening` whether a use
-    must be counted before anything is opened. `rule` names the cell that permitted, for the audit entry.
+    filing. `grant_ids` are the grants that lifted something, `new_opening` whether a use must be counted before anything is opened. `rule`
+    names the cell that permitted, for the audit entry.
     """
 
     seal: InitVar[object]
@@ -41,7 +40,6 @@ class Permit:
     rule: str
     policy_version: str
     at: datetime
-    relation: str | None = None
     object_id: str | None = None
     version: int | None = None
     view: VisibilityPlan | None = None
@@ -49,7 +47,6 @@ class Permit:
     trail: Trail | None = None
     chain: str | None = None
     grant_ids: tuple[str, ...] = ()
-    until: datetime | None = None
     new_opening: bool = False
 
     def __post_init__(self, seal: object) -> None:
@@ -65,18 +62,11 @@ class Permit:
         """Neither copied nor pickled: a Permit lives inside one act."""
         raise TypeError("a Permit is neither copied nor stored")
 
-    def level(self, case_id: str, version: int, path: str) -> Level:
-        """What this permit allows of one field of one case version; withheld for any other case or version."""
-        view = self._view_of(case_id, version)
-        return Level.WITHHELD if view is None else view.level(path)
-
     def clear(self, case_id: str, version: int) -> frozenset[str]:
         """The fields this permit shows in clear of one case version; none of any other case or version."""
-        view = self._view_of(case_id, version)
-        return frozenset() if view is None else view.clear
-
-    def _view_of(self, case_id: str, version: int) -> VisibilityPlan | None:
-        return self.view if self.object_id == case_id and self.version == version else None
+        if self.view is None or (self.object_id, self.version) != (case_id, version):
+            return frozenset()
+        return self.view.clear
 
 
 # (Chinese, English) by stable code. What must not be told apart has one code and one sentence.

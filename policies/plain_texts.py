@@ -21,7 +21,7 @@ from foundation.errors import Fault
 from policies.catalogue import FREE_TEXT_KINDS, Field
 from policies.checked import Checked
 from policies.entities import Entities
-from policies.folding import digits, fold
+from policies.folding import PARTING, digits, fold
 from policies.formats import FORMATS
 from policies.recognisers import HIGH, checks, find
 from policies.redaction import Redactor
@@ -42,7 +42,7 @@ _LEAST_NUMBER: Final = 7
 _LEAST_LATIN: Final = 4
 _YOUNGEST: Final = 14
 """Years. A date nearer than this to the day of closing is a case's, not a birth: children are not numbered in codes."""
-_NO_LETTER: Final = re.compile(r"[^\w\n]+|_+")
+_NO_LETTER: Final = re.compile(rf"[^\w\n{PARTING}]+|_+")
 _DIGITS: Final = re.compile(r"(?<![0-9])[0-9]{11,19}(?![0-9])(?:X(?![0-9A-Z]))?")
 _ID_PARTED: Final = re.compile(r"(?<![0-9])[0-9](?:[\-._/:|~*+() ·]?[0-9]){16}[\-._/:|~*+() ·]?[0-9X](?![0-9A-Z])")
 # RFC 9562: random hexadecimal digits, eleven of which are decimal and like a mobile number once in some two thousand.
@@ -87,12 +87,13 @@ def faults(checked: Checked, rulebook: Rulebook) -> list[Fault]:
     for text, place in _texts(checked.record, rulebook):
         (codes if place[0].code else lines).setdefault(text, []).append(place)
     found = []
-    # All codes at once, and one by one only where something was found: nearly always nothing is.
-    if _in_code("\n".join(codes), checked) is not None:
+    # All at once, and one by one only where something was found: nearly always nothing is.
+    if _in_code(PARTING.join(codes), checked) is not None:
         found += [(place, why) for text, places in codes.items() if (why := _in_code(text, checked)) for place in places]
     if lines:
         redactor = Redactor(checked.entities, rulebook.surnames)
-        found += [(place, why) for text, places in lines.items() if (why := _in_line(text, redactor, checked)) for place in places]
+        if _in_line(PARTING.join(lines), redactor, checked) is not None:
+            found += [(place, why) for text, places in lines.items() if (why := _in_line(text, redactor, checked)) for place in places]
     return [Fault(_path(place), *why) for place, why in found]
 
 
@@ -126,7 +127,8 @@ def _in_code(text: str, checked: Checked) -> Why | None:
     folded = text.upper() if text.isascii() else fold(text).text
     if _names_own(folded, checked.entities):
         return _KNOWN
-    return _SHAPED if person_number(folded, checked) else None
+    worded = digits(folded)
+    return _SHAPED if person_number(folded, checked) or (worded != folded and person_number(worded, checked)) else None
 
 
 def _names_own(folded: str, entities: Entities) -> bool:
@@ -141,7 +143,8 @@ def _names_own(folded: str, entities: Entities) -> bool:
             form = _NO_LETTER.sub("", phrase)
             if len(form) >= (_LEAST_LATIN if form.isascii() else 2) and form in letters:
                 return True
-    numbers = digits(letters)
+    # Before signs are taken out: ○ is a sign, and a zero.
+    numbers = _NO_LETTER.sub("", digits(folded))
     return any(len(number) >= _LEAST_NUMBER and number in numbers for number in entities.numbers)
 
 

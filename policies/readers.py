@@ -63,6 +63,7 @@ def string_reader(labels: Mapping[str, str], form: Format, limit: int, *, name: 
     misfit = {**labels, "want_zh": form.want_zh, "want_en": form.want_en}
     strictness = form.strictness
     plain = form.pattern is None
+    ordinary = ORDINARY.fullmatch
 
     def read(value: object, path: str, reading: Reading, _item: int | None) -> Any:
         if not isinstance(value, str):
@@ -72,7 +73,7 @@ def string_reader(labels: Mapping[str, str], form: Format, limit: int, *, name: 
         if len(value) > limit + 1000:
             reading.faults.add(path, "too-long", **labels, limit=limit)
             return MISSING
-        if value and ORDINARY.fullmatch(value):
+        if value and ordinary(value):
             text = value
         else:
             text = tidy(value)
@@ -84,7 +85,7 @@ def string_reader(labels: Mapping[str, str], form: Format, limit: int, *, name: 
         if len(text) > limit:
             reading.faults.add(path, "too-long", **labels, limit=limit)
             return MISSING
-        if marked_secret(text):
+        if "密" in text and marked_secret(text):
             reading.faults.add(path, "state-secret", **labels)
             return MISSING
         if not plain and not form.fits(text):
@@ -176,9 +177,14 @@ def _datetime(one: Field, _codes: CodeList | None) -> Reader:
 
 def utc(text: str) -> str | None:
     """The stored form of a time, or None: RFC 3339, a space for the T allowed, Asia/Shanghai where no zone is given."""
-    if not _DATETIME.fullmatch(text):
-        return None
     try:
+        if text[10:11] == "T" and text[13:14] == text[16:17] == ":" and text[4:5] == text[7:8] == "-" and text[19:] == "+08:00":
+            # As most systems of the office write it. From eight o'clock on the day is the same in UTC: only the hour moves.
+            hour = datetime.fromisoformat(text).hour
+            if hour >= 8:
+                return f"{text[:11]}{hour - 8:02d}{text[13:19]}.000Z"
+        if not _DATETIME.fullmatch(text):
+            return None
         moment = datetime.fromisoformat(_six_digits(text))
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=OFFICE_ZONE)

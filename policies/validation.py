@@ -42,6 +42,8 @@ class GroupPlan:
     group: Group
     entries: Mapping[str, Entry]
     required: tuple[Entry, ...]
+    unknown_codes: tuple[Entry, ...]
+    """Those of them whose code list has the code `unknown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def _group_plan(rulebook: Rulebook, group: Group) -> GroupPlan:
             read = reader_for(field, codes)
         entries[field.name] = Entry(field, read, bool(codes and field.type == "code" and codes.admits_unknown))
     required = tuple(entry for entry in entries.values() if entry.field.required and entry.read is not None)
-    return GroupPlan(group, entries, required)
+    return GroupPlan(group, entries, required, tuple(entry for entry in required if entry.unknown_code))
 
 
 def validate(record: object, rulebook: Rulebook, *, today: date) -> Checked:
@@ -175,13 +177,13 @@ class _Reader:
             elif entry.read is None:
                 self._fault(prefix + key, "made-by-archive", entry.field)
             elif member is not None and key != PROVENANCE:
-                before = len(faults)
+                before = faults.count
                 found = entry.read(member, prefix + key, reading, number)
                 if found is not MISSING and entry.field.identity and self._hides(plan) and found != UNKNOWN:
                     faults.put(fault("anonymous-identity", prefix + key, self.rules))
                 elif found is not MISSING:
                     normal[key] = found
-                elif len(faults) > before:
+                elif faults.count > before:
                     seen_wrong.add(key)
             if faults.full:
                 return normal
@@ -212,7 +214,8 @@ class _Reader:
 
     def _provenance(self, plan: GroupPlan, normal: dict[str, Any], prefix: str) -> None:
         """The code `unknown` and the provenance `unknown` say the same thing, so neither may contradict the other."""
-        for entry in plan.required:
+        # Where the record tells of no provenance, the code alone can say `unknown`.
+        for entry in plan.required if self.given else plan.unknown_codes:
             field = entry.field
             value = normal.get(field.name)
             if value is None:

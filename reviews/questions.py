@@ -43,8 +43,9 @@ _MILESTONE: Final = 1000
 # Acts on one's own session are not done in a role: they count as acts of the roles the person held then.
 _ROLELESS: Final = frozenset({"account-holder", "unknown"})
 
-# Numbers in `data` that count hidden cases too. Never shown: left out beside shortened lists alone, they would tell which those are.
-_COUNTS: Final = frozenset({"shown", "chunk"})
+# Numbers in `data` that count hidden cases too, and the part that keeps them from being guessed. Never shown: left out beside shortened
+# lists alone, they would tell which those are.
+_COUNTS: Final = frozenset({"shown", "chunk", "blind"})
 # Objects whose being there may be hidden.
 _HIDING: Final = frozenset({"case", "request", "grant", "entry"})
 # All that is shown of an attempt on what the asker does not know: the same whether it is hidden or was never there. The reason would tell
@@ -91,7 +92,7 @@ def ask(desk: Desk, caller: Caller, question: Question, *, cursor: int | None = 
     kinds = kinds_of(allowed.trail.groups)
     wanted = tuple(kind for kind in question.kinds if kind in kinds) if question.kinds else kinds
     with desk.db.read() as conn:
-        reader = _Reader(desk, conn, allowed)
+        reader = Reader(desk, conn, allowed)
         # Kinds out of reach and what is not to be known of are asked for in vain, like what does not exist.
         vain = not reader.may_ask(question) or not wanted
         entries, further = ((), None) if vain else reader.page(replace(question, kinds=wanted), cursor, limit)
@@ -118,7 +119,7 @@ def read_entry(desk: Desk, caller: Caller, index: int) -> Shown:
     with desk.db.read() as conn:
         kinds = kinds_of(allowed.trail.groups)
         found = ask_within(conn, caller.fonds, Question(kinds=kinds), cursor=index + 1, limit=1).found if index < 2**62 else ()
-        shown = _Reader(desk, conn, allowed).visible([one for one in found if one.index == index])
+        shown = Reader(desk, conn, allowed).visible([one for one in found if one.index == index])
     event = caller.event(desk, "log.queried", object={"kind": "log", "id": caller.fonds}, verdict="permit", data={"shown": len(shown)})
     desk.uow.run(caller.fonds, lambda unit: unit.add(event))
     if not shown:
@@ -126,7 +127,7 @@ def read_entry(desk: Desk, caller: Caller, index: int) -> Shown:
     return shown[0]
 
 
-class _Reader:
+class Reader:
     """Reads the log for one permit, in one snapshot."""
 
     def __init__(self, desk: Desk, conn: Connection, allowed: Permit) -> None:

@@ -15,9 +15,9 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from archive.errors import PreparationInterrupted
@@ -65,12 +65,13 @@ class Hand:
         """Give it work; OSError when it ended."""
         self._channel.send_bytes(job)
 
-    def answer(self) -> list[Outcome] | None:
-        """Wait for its answer, None where it could not do the work; OSError or EOFError when it ended or does not answer."""
-        if not self._channel.poll(_PATIENCE_SECONDS):
-            raise TimeoutError
-        outcomes: list[Outcome] | None = pickle.loads(self._channel.recv_bytes())  # noqa: S301  from our own child, over a socket of our own
-        return outcomes
+    def answer(self) -> bytes:
+        """Its answer, pickled; OSError or EOFError when it ended."""
+        return self._channel.recv_bytes()
+
+    def fileno(self) -> int:
+        """What to wait at for its answer."""
+        return self._channel.fileno()
 
     def let_go(self) -> None:
         """Close the channel, which ends it."""
@@ -104,20 +105,19 @@ class Crew:
         self._closed = size == 0
         self._failed = 0
 
-    def prepare(self, tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome] | None:
+    def prepare(self, tools: Tools, fonds: str, records: Sequence[object]) -> list[Outcome] | None:
         """As `archive.preparing.Preparers`: parts of the records go to hands that are free, and come back in order."""
         if len(records) < SMALL or self._closed:
             return None
         hands = self._free(most=len(records) // _PART)
         if not hands:
             return None
-        share = -(-len(records) // len(hands))
-        parts = [records[at : at + share] for at in range(0, len(records), share)]
+        about = (tools.rulebook.version, tools.now, fonds)
+        starts = range(0, len(records), _PART)
+        jobs = (pickle.dumps((*about, records[at : at + _PART]), pickle.HIGHEST_PROTOCOL) for at in starts)
         whole = False
         try:
-            for hand, part in zip(hands, parts, strict=False):
-                hand.send(pickle.dumps((tools.rulebook.version, tools.now, fonds, account_id, part), pickle.HIGHEST_PROTOCOL))
-            answers = [hand.answer() for hand, _ in zip(hands, parts, strict=False)]
+            answers = _shared_out(jobs, hands, len(starts))
             whole = True
         except (OSError, EOFError):
             raise PreparationInterrupted from None
@@ -174,3 +174,31 @@ class Crew:
         hand.kill()
         with self._guard, suppress(ValueError):
             self._hands.remove(hand)
+
+
+def _shared_out(jobs: Iterator[bytes], hands: Sequence[Hand], count: int) -> list[list[Outcome] | None]:
+    """The answers to all jobs, in their order, None where a hand could not do one. A hand that answers gets the next job before its answer
+    is read, so that none waits while another is slower. OSError or EOFError when one ended or none answers.
+    """
+    answers: list[list[Outcome] | None] = [None] * count
+    numbered = enumerate(jobs)
+    working: dict[int, tuple[Hand, int]] = {}
+
+    def give(hand: Hand) -> None:
+        for number, job in numbered:
+            hand.send(job)
+            working[hand.fileno()] = hand, number
+            return
+
+    for hand in hands:
+        give(hand)
+    while working:
+        ready = wait(list(working), _PATIENCE_SECONDS)
+        if not ready:
+            raise TimeoutError
+        for one in [one for one in working if one in ready]:
+            hand, number = working.pop(one)
+            answer = hand.answer()
+            give(hand)
+            answers[number] = pickle.loads(answer)  # noqa: S301  from our own child, over a socket of our own
+    return answers

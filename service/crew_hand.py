@@ -38,12 +38,12 @@ def run(channel: Connection) -> None:
 
 
 def _prepared(ring: KeyRing, rulebooks: Rulebooks, job: tuple[Any, ...]) -> list[Outcome] | None:
-    version, now, fonds, account_id, records = job
+    version, now, fonds, records = job
     rulebook = rulebooks.of(fonds)
     if version != rulebook.version:
         return None  # an overlay that was changed since the parent read it: the parent's rules are in force
     try:
-        return prepare_all(Tools(ring, rulebook, now), fonds, account_id, records)
+        return prepare_all(Tools(ring, rulebook, now), fonds, records)
     except Exception:  # noqa: BLE001  the parent does it itself then, and meets the same error where it can be told
         return None
 

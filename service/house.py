@@ -11,10 +11,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from acts.desk import Desk
 from archive.preparing import Preparers
+from audit.indexing import Indexer
 from audit.proofs import Proofs
 from audit.publishing import Publisher, Publishing
 from auth.context import AuthContext
 from office.staff_desk import StaffDesk
+from service.cosigning import Cosigning
+from service.streams.sending import Streams
 
 Network = IPv4Network | IPv6Network
 # `address`, `address:port`, `[address]:port`; IPv6 with or without a zone.
@@ -102,10 +105,16 @@ class House:
     auth: AuthContext
     publishing: Publishing
     publisher: Publisher
+    indexer: Indexer
+    cosigning: Cosigning
+    streams: Streams
     proofs: Proofs
     limits: Limits
     networks: Networks
     origin_of: Callable[[str], str]
+    # Whether outsiders may read checkpoints and hash tiles, and after how many seconds a quiet log says that it is (0: it does not).
+    public_log: bool
+    heartbeat_seconds: int
     preparers: Preparers
     closing: ExitStack = field(repr=False)
 

@@ -40,6 +40,8 @@ ALLOWED = frozenset(
         "port",
         "version",
         "archive",
+        "witness",
+        "stream",
     }
 )
 _CODE = re.compile(r"[A-Za-z0-9_.:/{}\-\[\]]{0,200}", re.ASCII)
@@ -65,7 +67,7 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [_Libraries()]
-    root.setLevel(max(_LEVELS[level], logging.INFO))
+    root.setLevel(max(_LEVELS[level], logging.WARNING))
 
 
 def allow(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -82,6 +84,28 @@ def report_publishing(fonds: str, error: BaseException | None) -> None:
     """Tell of a checkpoint that could not be published (`audit.publishing.Publisher`)."""
     if error is not None:
         log().error("log.publishing-failed", fonds=fonds or "-", error=code_of(error), exc_info=error)
+
+
+def report_witness(witness: str, fonds: str, code: str) -> None:
+    """Tell of a witness that did not cosign, and of one that does again (`service.cosigning.Cosigning`)."""
+    if code:
+        log().warning("log.witness-failed", witness=witness, fonds=fonds or "-", error=code)
+    else:
+        log().info("log.witness-recovered", witness=witness, fonds=fonds or "-")
+
+
+def report_indexing(fonds: str, error: BaseException | None) -> None:
+    """Tell of an index that could not be committed to (`audit.indexing.Indexer`)."""
+    if error is not None:
+        log().error("log.indexing-failed", fonds=fonds or "-", error=code_of(error), exc_info=error)
+
+
+def report_stream(stream: str, fonds: str, code: str) -> None:
+    """Tell of a stream that is not taken, and of one that is again (`service.streams.sending.Sender`)."""
+    if code:
+        log().warning("log.stream-failing", stream=stream, fonds=fonds or "-", error=code)
+    else:
+        log().info("log.stream-resumed", stream=stream, fonds=fonds or "-")
 
 
 def code_of(error: BaseException) -> str:

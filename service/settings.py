@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     key_ring_passphrase: SecretStr | None = Field(default=None, description="or a passphrase; exactly one of the two is given")
     anchors: Path | None = Field(default=None, description="last checkpoints, apart from the database; empty: <home>/anchors")
 
+    witnesses: Path | None = Field(default=None, description="TOML file of the witnesses that are asked to cosign the logs; empty: none")
+    streams: Path | None = Field(default=None, description="TOML file of the systems the logs are sent to; empty: none")
     rulebooks: Path | None = Field(default=None, description="overlays of the rulebook, <fonds>.toml each; empty: <home>/rulebook")
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -61,6 +63,9 @@ class Settings(BaseSettings):
     preparers: int | None = Field(default=None, ge=0, le=64, description="processes that prepare bulk deposits; empty: one a core")
     hashing: int = Field(default=4, ge=1, le=64, description="secrets checked at once, 64 MiB each")
     publish_seconds: float = Field(default=1.0, gt=0, le=60, description="longest time between two checkpoints while entries come in")
+    index_seconds: float = Field(default=60.0, gt=0, le=86_400, description="longest time between two commitments to the index of a log")
+    heartbeat_seconds: int = Field(default=3600, ge=0, le=30 * 86_400, description="a log that is quiet says so this often; 0: never")
+    public_log: bool = Field(default=True, description="checkpoints and hash tiles for everybody, without sign-in, at /log/<fonds>/")
     max_body_bytes: int = Field(default=8 * 2**20, ge=2**16, le=2**28, description="largest body, and largest line of a batch")
     max_batch_bytes: int = Field(default=4 * 2**30, ge=2**20, description="largest batch")
     max_batch_lines: int = Field(default=1_000_000, ge=1, description="most lines of a batch")

@@ -13,10 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from pydantic import ValidationError
+from sqlalchemy import select
 
 from acts.desk import Desk
 from audit.anchor import Anchors
 from audit.events import Actor, Event
+from audit.heartbeat import Heart
+from audit.indexing import Indexer, Indexing
 from audit.proofs import Proofs
 from audit.publishing import Publisher, Publishing
 from audit.sequencing import Sequencer
@@ -30,11 +33,13 @@ from auth.tokens import AccessTokens, Assertions
 from foundation.clock import Clock, SystemClock
 from foundation.database import Database
 from foundation.tables import SYSTEM_FONDS
+from foundation.tables import fonds as fonds_table
 from foundation.uow import UnitOfWork
 from office import founding
 from policies.limits import BOUNDS
 from policies.rulebook.load import Rulebook
 from service import logs
+from service.cosigning import Cosigning
 from service.crew import Crew
 from service.house import House, Limits, Networks
 from service.migrations import run as migrations
@@ -43,6 +48,9 @@ from service.rulebooks import Rulebooks
 from service.settings import Settings as Settings  # noqa: PLC0414  handed on: nothing else may import the settings
 from service.settings import SettingsRefused as SettingsRefused  # noqa: PLC0414  likewise
 from service.settings import faults_of, unknown_name, unknown_names
+from service.streams.config import Stream, read_streams
+from service.streams.sending import streams_of
+from service.witnesses import read_witnesses
 from vault.errors import CredentialUnusable
 from vault.keyring import KeyRing
 from vault.signer import LogSigner, TokenKeys, keyed_digest
@@ -68,7 +76,7 @@ def open_archive(settings: Settings, *, purpose: Purpose = "serve", clock: Clock
     """Open the archive: to `serve`, to `act` from the command line, to `read` beside a process that serves, or to `examine` one whose
     log may not agree with what was signed, which nothing else opens.
 
-    WrongDatabase, NotFounded, OverlayRefused, KeyRingError, LogRefused, StorageUnavailable; then nothing stays open.
+    WrongDatabase, NotFounded, OverlayRefused, StreamsRefused, KeyRingError, LogRefused, StorageUnavailable; then nothing stays open.
     """
     with ExitStack() as stack:
         db = Database(settings.database, pool_size=settings.connections)
@@ -78,13 +86,17 @@ def open_archive(settings: Settings, *, purpose: Purpose = "serve", clock: Clock
             db.own()
         db.check_durability()
         migrations.check(db)
+        if purpose != "examine":
+            migrations.check_guards(db)
+        sent: tuple[Stream, ...] = ()
         with db.read() as conn:
             archive_id = founding.archive_id(conn)
             rulebooks = Rulebooks(settings.rulebook_folder)
             if purpose == "serve":
                 rulebooks.check_fonds(conn)
+                sent = read_streams(settings.streams, [SYSTEM_FONDS, *conn.scalars(select(fonds_table.c.fonds))])
         ring = KeyRing.load(settings.ring_file, unlock_of(settings), archive_id=archive_id)
-        house = _assemble(settings, db, ring, rulebooks, clock or SystemClock(), stack)
+        house = _assemble(settings, db, ring, rulebooks, clock or SystemClock(), stack, sent)
         if purpose != "examine":
             for fonds in sorted({lag.fonds for lag in house.publishing.lags()} | set(ring.fonds())):
                 house.publishing.check(fonds)
@@ -133,14 +145,19 @@ def auth_policy(rulebook: Rulebook) -> AuthPolicy:
     )
 
 
-def _assemble(settings: Settings, db: Database, ring: KeyRing, rulebooks: Rulebooks, clock: Clock, stack: ExitStack) -> House:
+def _assemble(
+    settings: Settings, db: Database, ring: KeyRing, rulebooks: Rulebooks, clock: Clock, stack: ExitStack, sent: tuple[Stream, ...]
+) -> House:
     uow = UnitOfWork(db, Sequencer())
     stack.callback(uow.close)
     crew = Crew(settings.crew_size, (ring.path, unlock_of(settings), ring.archive_id, settings.rulebook_folder))
     stack.callback(crew.close)
     policy_of_version = cache(auth_policy)
     publishing = Publishing(db, lambda fonds, epoch: LogSigner.of(ring, fonds, epoch), Anchors(settings.anchor_folder), clock)
-    publisher = Publisher(publishing, interval=settings.publish_seconds, report=logs.report_publishing)
+    heart = Heart(db, clock, settings.heartbeat_seconds) if settings.heartbeat_seconds else None
+    publisher = Publisher(publishing, interval=settings.publish_seconds, report=logs.report_publishing, heart=heart)
+    cosigning = Cosigning(publishing, read_witnesses(settings.witnesses), logs.report_witness)
+    indexer = Indexer(Indexing(publishing, uow), interval=settings.index_seconds, report=logs.report_indexing)
     seal, unseal = factor_seal(ring)
     trusted, intranet = settings.networks
 
@@ -154,7 +171,7 @@ def _assemble(settings: Settings, db: Database, ring: KeyRing, rulebooks: Rulebo
     return House(
         archive_id=ring.archive_id,
         public_url=settings.public_url,
-        desk=Desk(db=db, uow=uow, clock=clock, keys=ring, rulebook=rulebooks.of),
+        desk=Desk(db=db, uow=uow, clock=clock, keys=ring, rulebook=rulebooks.of, panel=cosigning.panel),
         auth=AuthContext(
             db=db,
             uow=uow,
@@ -173,7 +190,10 @@ def _assemble(settings: Settings, db: Database, ring: KeyRing, rulebooks: Rulebo
         ),
         publishing=publishing,
         publisher=publisher,
-        proofs=Proofs(db),
+        indexer=indexer,
+        cosigning=cosigning,
+        streams=streams_of(db, uow, clock, sent, hostname=ring.archive_name, interval=settings.publish_seconds, report=logs.report_stream),
+        proofs=Proofs(db, cosigning.panel),
         limits=Limits(
             body=settings.max_body_bytes,
             batch=settings.max_batch_bytes,
@@ -184,6 +204,8 @@ def _assemble(settings: Settings, db: Database, ring: KeyRing, rulebooks: Rulebo
         ),
         networks=Networks(trusted, intranet),
         origin_of=origin_of,
+        public_log=settings.public_log,
+        heartbeat_seconds=settings.heartbeat_seconds,
         preparers=crew,
         closing=ExitStack(),
     )
@@ -199,8 +221,14 @@ def _begin(house: House) -> None:
     )
     house.desk.uow.run(SYSTEM_FONDS, lambda unit: unit.add(event))
     house.publisher.start()
+    house.cosigning.start()
+    house.closing.callback(house.cosigning.stop)
     # Pushed last, so it goes first: it publishes once more while the database is still open.
     house.closing.callback(house.publisher.stop)
+    house.indexer.start()
+    house.closing.callback(house.indexer.stop)
+    house.streams.start()
+    house.closing.callback(house.streams.stop)
 
 
 def program_version() -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -76,6 +77,20 @@ PREREQUISITES = (
         "需要模型检验程序 spin 和 C 编译器 / need the model checker spin and a C compiler",
         "Debian, Ubuntu: apt-get install spin gcc libc6-dev",
         lambda: shutil.which("spin") is not None and shutil.which("cc") is not None,
+    ),
+    Prerequisite(
+        "strace",
+        "需要 strace，且允许跟踪进程 / need strace, and leave to trace processes",
+        "Debian, Ubuntu: apt-get install strace; in a container: --cap-add SYS_PTRACE",
+        lambda: (
+            shutil.which("strace") is not None and subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], check=False).returncode == 0
+        ),
+    ),
+    Prerequisite(
+        "rsyslog",
+        "需要 rsyslog 及其两个 TLS 模块 / need rsyslog with both of its TLS modules",
+        "Debian, Ubuntu: apt-get install rsyslog rsyslog-gnutls rsyslog-openssl",
+        lambda: Path("/usr/sbin/rsyslogd").is_file() and len([*Path("/usr/lib").glob("*/rsyslog/lmnsd_[go][ts][ls][sl].so")]) >= 2,
     ),
     Prerequisite(
         "other_checkers",

@@ -8,6 +8,7 @@ both answer: new tags are written with the newest, a search asks for all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -67,6 +68,17 @@ class BlindIndex:
         """Return the tag to store for the field at `path`; None where nothing is left of the value once normalised."""
         normalised = _normal(field_class, value)
         return self._keys.blind_keys(self._fonds, field_class)[0].tag(path, normalised) if normalised else None
+
+    def tags(self, wanted: Iterable[tuple[str, str, str]]) -> list[Tag | None]:
+        """Return the tags of several (field class, path, value), the key of each class being asked for once."""
+        newest: dict[str, BlindKey] = {}
+        found: list[Tag | None] = []
+        for field_class, path, value in wanted:
+            normalised = _normal(field_class, value)
+            if normalised and field_class not in newest:
+                newest[field_class] = self._keys.blind_keys(self._fonds, field_class)[0]
+            found.append(newest[field_class].tag(path, normalised) if normalised else None)
+        return found
 
     def search_tags(self, field_class: str, path: str, value: str) -> tuple[Tag, ...]:
         """Return the tags to look for, one per generation that still answers; none where nothing is left of the value."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Final
 
 from vault.errors import CannotOpen
@@ -26,14 +26,15 @@ def write_directory(suite_id: int, places: Sequence[Place], sizes: Iterable[int]
     """Return the directory of values of the given sizes; places are sorted and distinct. ValueError on a name with a line feed
     and past 65,535 values.
     """
-    names = sorted({name for place in places for name in place})
-    if any("\n" in name for name in names):
+    names = sorted({*chain.from_iterable(places)})
+    joined = "\n".join(names)
+    if joined.count("\n") >= max(len(names), 1):
         raise ValueError("a field path or item id with a line feed")
     if len(places) > 0xFFFF or len(names) > 0xFFFF:
         raise ValueError("a record of more than 65,535 values")
     number = {name: index for index, name in enumerate(names)}
-    table = "\n".join(names).encode()
-    entries = b"".join(_ENTRY.pack(number[path], number[item], size) for (path, item), size in zip(places, sizes, strict=True))
+    table = joined.encode()
+    entries = b"".join([_ENTRY.pack(number[path], number[item], size) for (path, item), size in zip(places, sizes, strict=True)])
     return _HEAD.pack(FORMAT, suite_id, len(places), len(table)) + table + entries
 
 

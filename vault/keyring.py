@@ -4,12 +4,14 @@
 * Several processes may share the file: changes are made under its lock on its newest state, and a key that another process made
   is found by looking at the file again.
 * A destroyed generation leaves a tombstone, so that "destroyed" and "never there" are told apart.
+* A process that unlocks a ring leaves no core file: it would hold every key, and lie wherever the process happened to be.
 
 What a file cannot do: copies of an older state (backups of the ring) still hold destroyed keys; they must be destroyed too.
 """
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -51,6 +53,7 @@ class KeyRing:
         """Make a new ring without fonds, durably. `archive_name` begins every log's name and is final: scheme-less, no space, no `+`."""
         if not archive_name or any(char.isspace() or char == "+" for char in archive_name):
             raise ValueError("a name of an archive has no space and no +")
+        _leave_no_core()
         file = RingFile(path)
         document = ringstate.empty_document(archive_id, archive_name)
         key = file.create(document, unlock, suite)
@@ -61,6 +64,7 @@ class KeyRing:
         """Unlock a ring; `KeyRingMissing`, `KeyRingExposed`, `KeyRingWrong`, `KeyRingDamaged`, or `KeyRingForeign` when it is of
         another installation than `archive_id`.
         """
+        _leave_no_core()
         file = RingFile(path)
         key = file.unlock(unlock)
         stamp = file.stamp()
@@ -232,6 +236,10 @@ class KeyRing:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("key rings are not pickled")
+
+
+def _leave_no_core() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _add(document: Document, fonds: str, scope: str) -> bool:

@@ -16,6 +16,9 @@ _MIDDLE_DOT: Final = "·"
 _MOBILE: Final = re.compile(r"1[0-9]{10}")
 _SERVICE: Final = re.compile(r"[48]00[0-9]{7}")
 _OLD_ID: Final = re.compile(r"[0-9]{15}")
+# Nearly every name and number is written like this: these, and mobile numbers, are their own normal forms.
+_HAN: Final = re.compile("[一-\u9fff]+")
+_RESIDENT: Final = re.compile(r"[0-9]{17}[0-9X]")
 _VARIATION_SELECTOR: Final = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # GB 11643-1999, annex A: ISO 7064 MOD 11-2.
 _ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -26,12 +29,12 @@ _ROUNDS: Final = 8
 
 def normalise_name(value: str) -> str:
     """A person's or unit's name: NFKC, one middle dot, no spaces or invisible characters, casefolded."""
-    return _settle(_name_once, value)
+    return value if _HAN.fullmatch(value) else _settle(_name_once, value)
 
 
 def normalise_id_number(value: str) -> str:
     """An identity document's number: half width, upper case, no separators; the 15-digit form becomes the 18-digit one."""
-    return _settle(_id_once, value)
+    return value if _RESIDENT.fullmatch(value) else _settle(_id_once, value)
 
 
 def normalise_phone(value: str) -> str:
@@ -39,7 +42,7 @@ def normalise_phone(value: str) -> str:
 
     A number of another country becomes 00, country code, number.
     """
-    return _settle(_phone_once, value)
+    return value if _MOBILE.fullmatch(value) else _settle(_phone_once, value)
 
 
 def normalise_plain(value: str) -> str:

@@ -1,7 +1,7 @@
 """The key ring's file: sealed as a whole, replaced as a whole, never half-written. Its format is in docs/formats/key-ring.md.
 
-Writing: under an exclusive lock on a neighbouring `.lock` file, a new file is written and synced, renamed over the old one, and the
-folder is synced. A process killed anywhere leaves the old ring or the new one. Reading needs no lock.
+It is written under an exclusive lock on a neighbouring `.lock` file. A process killed anywhere leaves the old ring or the new one, and at
+the most a temporary file beside it, sealed like the ring. Reading needs no lock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import base64
 import fcntl
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,8 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from foundation.canonical import canonical
-from foundation.durable import sync_folder
+from foundation.durable import clear_unfinished, write_durably
 from foundation.errors import InvalidInput, StorageUnavailable
-from foundation.steps import reach
 from foundation.strict_json import loads
 from vault.errors import (
     CannotOpen,
@@ -116,32 +116,16 @@ class RingFile:
         return document
 
     def write(self, document: dict[str, Any], key: FileKey) -> None:
-        """Replace the file durably; call inside `locked`. On StorageUnavailable the old file is still in place."""
+        """Replace the file durably; call inside `locked`. StorageUnavailable: it was not, or nothing says that it will last."""
         header = {"format": FORMAT, "suite": key.suite.name, "unlock": key.terms, "check": key.check}
         nonce = os.urandom(NONCE_SIZE)
         sealed = nonce + key.suite.encrypt(key.secret, nonce, canonical(document), canonical(header))
         envelope = canonical({"header": header, "sealed": base64.b64encode(sealed).decode()}) + b"\n"
-        fresh = self.path.with_name(self.path.name + ".new")
-        fresh.unlink(missing_ok=True)  # left by a process that was killed; the lock says it is nobody's now
+        clear_unfinished(self.path.parent, re.compile(re.escape(self.path.name)))
         try:
-            self._write_new(fresh, envelope)
+            write_durably(self.path, envelope, "keyring", mode=0o600)
         except OSError as error:
             raise StorageUnavailable from error
-        reach("keyring.written")
-        fresh.rename(self.path)
-        reach("keyring.renamed")
-        sync_folder(self.path.parent)
-        reach("keyring.synced")
-
-    def _write_new(self, fresh: Path, envelope: bytes) -> None:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(envelope[: len(envelope) // 2])
-            reach("keyring.half-written")
-            file.write(envelope[len(envelope) // 2 :])
-            file.flush()
-            os.fsync(file.fileno())
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import os
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import Final
 
 from vault.errors import CannotOpen
@@ -48,6 +49,12 @@ def prefixed(data: bytes) -> bytes:
     return len(data).to_bytes(2, "big") + data
 
 
+@lru_cache(maxsize=1024)
+def prefixed_name(name: str) -> bytes:
+    """The same of a field's path, of which there are a few dozen, asked for with every case."""
+    return prefixed(name.encode())
+
+
 def associated_head(suite: Suite, kind: Kind, generation: int, context: Context, binding: bytes = b"") -> bytes:
     """Return the associated data up to field path and item id, the same for all values of one record.
 
@@ -78,12 +85,14 @@ def framed_size(value: bytes | None) -> int:
     return -(-size // step) * step
 
 
+_ABSENT: Final = bytes(framed_size(None))
+
+
 def frame(value: bytes | None) -> bytes:
     """Return the padded plaintext of a value, or of its absence."""
-    size = framed_size(value)
     if value is None:
-        return bytes(size)
-    return ((len(value) + 1).to_bytes(4, "big") + value).ljust(size, b"\0")
+        return _ABSENT
+    return ((len(value) + 1).to_bytes(4, "big") + value).ljust(framed_size(value), b"\0")
 
 
 def unframe(plaintext: bytes) -> bytes | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from itertools import groupby
 
 from vault.casekeys import FIELD, DataKey, FieldKey, MaskKey
 from vault.container import Container, Place, write_directory
@@ -24,6 +23,7 @@ from vault.sealed import (
     open_value,
     open_value_with,
     prefixed,
+    prefixed_name,
     seal_value,
 )
 from vault.suites import NONCE_SIZE, Cryptor
@@ -42,17 +42,17 @@ def seal_record(key: DataKey, context: Context, values: Mapping[Place, bytes | N
     frames = [frame(values[place]) for place in places]
     directory = write_directory(suite.id, places, [OVERHEAD + len(framed) for framed in frames])
     head = associated_head(suite, Kind.FIELD, generation, context, sha256(directory).digest())
-    nonces = os.urandom(NONCE_SIZE * len(places))
     lead = bytes((FORMAT, suite.id))
-    items = {item_id: prefixed(item_id.encode()) for _, item_id in places}
+    random = os.urandom(NONCE_SIZE * len(places))
+    items = {item_id: prefixed(item_id.encode()) for item_id in {item_id for _, item_id in places}}
     parts = [directory]
     # A value's bytes and associated data are those of `seal_value`; what the items of one field share is made once.
-    for path, numbered in groupby(enumerate(places), key=lambda one: one[1][0]):
-        encrypt = suite.encrypting(key.derive(FIELD, path))
-        of_field = head + prefixed(path.encode())
-        for index, (_, item_id) in numbered:
-            nonce = nonces[index * NONCE_SIZE : (index + 1) * NONCE_SIZE]
-            parts += (lead, nonce, encrypt(nonce, frames[index], of_field + items[item_id]))
+    of_path, of_field, encrypt = None, b"", None
+    for at, (framed, (path, item_id)) in enumerate(zip(frames, places, strict=True)):
+        if encrypt is None or path != of_path:
+            of_path, of_field, encrypt = path, head + prefixed_name(path), suite.encrypting(key.derive(FIELD, path))
+        nonce = random[at * NONCE_SIZE : (at + 1) * NONCE_SIZE]
+        parts += (lead, nonce, encrypt(nonce, framed, of_field + items[item_id]))
     return b"".join(parts)
 
 

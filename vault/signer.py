@@ -98,8 +98,14 @@ def keyed_digest(ring: KeyRing, fonds: str, purpose: str, data: bytes) -> bytes:
 
 def digest_matches(ring: KeyRing, fonds: str, purpose: str, data: bytes, digest: bytes) -> bool:
     """Tell whether `digest` is of `data` under any digest key of the fonds that was not destroyed."""
+    return any(compare_digest(one, digest) for one in live_digests(ring, fonds, purpose, data))
+
+
+def live_digests(ring: KeyRing, fonds: str, purpose: str, data: bytes) -> list[bytes]:
+    """Return the digests of `data` under all digest keys of the fonds that were not destroyed: what a row may be named by."""
+    ring.refresh()
     live = [info for info in ring.keys(fonds) if info.scope == "digest" and info.state != "destroyed"]
-    return any(compare_digest(_digest(ring.key(fonds, info.id), purpose, data), digest) for info in live)
+    return [_digest(ring.key(fonds, info.id), purpose, data) for info in live]
 
 
 def _digest(key: RingKey, purpose: str, data: bytes) -> bytes:

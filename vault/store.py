@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from operator import attrgetter
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from vault.tables import case_wraps
 from vault.wraps import Purpose, WrapRow
@@ -15,12 +16,19 @@ _WRAPS = select(case_wraps).where(
     case_wraps.c.case_id.in_(bindparam("ids", expanding=True)),
     case_wraps.c.purpose == bindparam("use"),
 )
+_COLUMNS = tuple(column.name for column in case_wraps.columns)
+_VALUES = attrgetter(*_COLUMNS)
+# By position, as the driver takes it: a batch has two rows for each of its cases.
+_INSERT = {
+    dialect: f"INSERT INTO {case_wraps.name} ({', '.join(_COLUMNS)}) VALUES ({', '.join([mark] * len(_COLUMNS))})"  # noqa: S608  names of the schema only
+    for dialect, mark in (("sqlite", "?"), ("postgresql", "%s"))
+}
 
 
 def insert_wraps(conn: Connection, rows: Sequence[WrapRow]) -> None:
     """Store new wraps in one statement; a second wrap for the same case, generation and purpose is an IntegrityError."""
     if rows:
-        conn.execute(insert(case_wraps), [{name: getattr(row, name) for name in WrapRow.__slots__} for row in rows])
+        conn.exec_driver_sql(_INSERT[conn.dialect.name], list(map(_VALUES, rows)))
 
 
 def wraps_of(conn: Connection, fonds: str, case_ids: Collection[str], purpose: Purpose) -> dict[tuple[str, int], WrapRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from foundation.durable import sync_folder
+from foundation.durable import clear_unfinished, write_durably
 from vault.errors import CredentialUnusable, KeyRingExposed
 from vault.suites import AES, SECRET_SIZE
 
@@ -94,12 +95,8 @@ class Credential:
     @classmethod
     def make(cls, path: Path) -> Credential:
         """Write a new credential with mode 0600; FileExistsError where there is one."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(os.urandom(CREDENTIAL_SIZE))
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
+        clear_unfinished(path.parent, re.compile(re.escape(path.name)))
+        write_durably(path, os.urandom(CREDENTIAL_SIZE), "credential", mode=0o600, replace=False)
         return cls(path)
 
     def terms(self) -> dict[str, Any]:

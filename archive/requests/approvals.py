@@ -47,7 +47,7 @@ class Trim:
     """What an approver takes away; None leaves it as it is. Nothing here can add: what is not left of the form is refused."""
 
     cases: tuple[str, ...] | None = None
-    paths: tuple[str, ...] | None = None
+    fields: tuple[str, ...] | None = None
     level: Level | None = None
     max_uses: int | None = None
     expires_at: datetime | None = None
@@ -162,7 +162,7 @@ class _Act:
         insert_decision(unit.conn, unit.fonds, self.request_id, decision, state.version, ticket.entry_id)
         self.once.keep(unit, ticket.entry_id)
         reach("approval.written")
-        if not save_state(unit.conn, unit.fonds, self.request_id, facts.state.version, state, now):
+        if not save_state(unit.conn, unit.fonds, self.request_id, facts.state.version, state):
             raise DecidedMeanwhile
         grant = self._grant(unit, facts, state) if state.status == "approved" else None
         return state, grant, ticket
@@ -205,7 +205,6 @@ class _Act:
             returned_at=None,
             revoked_at=None,
             approver_ids=frozenset(one.person_id for one in state.decisions),
-            policy_version=self.desk.rulebook(unit.fonds).version,
         )
         ticket = unit.add(
             self.caller.event(
@@ -235,14 +234,14 @@ def left(current: Asked, trim: Trim | None) -> Asked:
         faults.append(Fault("trim.level", "nothing-left", *words))
     if trim.cases is not None and not {target.case_id for target in current.targets}.issuperset(trim.cases):
         faults.append(Fault("trim.cases", "not-on-the-form", "只能在申请所列案卷中取舍。", "Only cases of the form can be left."))
-    if trim.paths is not None and not {target.path for target in current.targets}.issuperset(trim.paths):
-        faults.append(Fault("trim.paths", "not-on-the-form", "只能在申请所列字段中取舍。", "Only fields of the form can be left."))
+    if trim.fields is not None and not {target.path for target in current.targets}.issuperset(trim.fields):
+        faults.append(Fault("trim.fields", "not-on-the-form", "只能在申请所列字段中取舍。", "Only fields of the form can be left."))
     if faults:
         raise InvalidInput(faults)
     targets = frozenset(
         target
         for target in current.targets
-        if (trim.cases is None or target.case_id in trim.cases) and (trim.paths is None or target.path in trim.paths)
+        if (trim.cases is None or target.case_id in trim.cases) and (trim.fields is None or target.path in trim.fields)
     )
     return replace(
         current,
@@ -259,7 +258,7 @@ def _members(trim: Trim | None) -> dict[str, Any] | None:
         return None
     return {
         "cases": trim.cases,
-        "paths": trim.paths,
+        "fields": trim.fields,
         "level": trim.level.word if trim.level is not None else None,
         "max_uses": trim.max_uses,
         "expires_at": to_ms(trim.expires_at) if trim.expires_at is not None else None,

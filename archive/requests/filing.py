@@ -28,16 +28,16 @@ from policies.facts import Asked, FilingFacts, Target, unit_codes
 from policies.level import Level
 from policies.purposes import USAGES
 from policies.relation import relation
-from policies.request_state import withdrawn
+from policies.request_state import filed, withdrawn
 from policies.rulebook.load import Rulebook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What an applicant asks for. `cases` are case ids (their current versions are frozen at filing); `paths` field paths, all items."""
+    """What an applicant asks for. `cases` are case ids (their current versions are frozen at filing); `fields` by path, all items."""
 
     cases: tuple[str, ...]
-    paths: tuple[str, ...]
+    fields: tuple[str, ...]
     level: Level
     purpose: str
     reason: str
@@ -78,14 +78,14 @@ def _file(desk: Desk, caller: Caller, form: Form, once: Once) -> Filed:
         found = case_facts(conn, desk.keys, caller.fonds, dict.fromkeys(form.cases), Whom.of_office(office, caller.principal))
     complete = len(found) == len(set(form.cases))
     asked = Asked(
-        targets=frozenset(Target(facts.case_id, facts.version, path) for facts in found.values() for path in form.paths),
+        targets=frozenset(Target(facts.case_id, facts.version, path) for facts in found.values() for path in form.fields),
         level=form.level,
         max_uses=form.max_uses,
         not_before=form.not_before or now,
         expires_at=form.expires_at,
     )
     filing = FilingFacts(
-        fonds=caller.fonds, asked=asked, purpose=form.purpose, cases=tuple(found.values()), office=office, fields=form.paths
+        fonds=caller.fonds, asked=asked, purpose=form.purpose, cases=tuple(found.values()), office=office, fields=form.fields
     )
     # A form that names one case which is not there is refused as a whole, like one that names a case of others.
     try:
@@ -96,29 +96,27 @@ def _file(desk: Desk, caller: Caller, form: Form, once: Once) -> Filed:
         raise InvalidInput(own)
     posts = caller.principal.posts_of(caller.principal.role)
     related = {facts.case_id: relation(caller.principal, facts, rulebook.matrix) for facts in found.values()}
-    request_id = new_id()
+    request_id, state = new_id(), filed(asked, _lapses_at(rulebook, now))
     row = {
         "request_id": request_id,
-        "version": 1,
-        "status": "pending",
-        "stage": 0,
+        "version": state.version,
+        "status": state.status,
+        "stage": state.stage,
         "applicant_person": caller.principal.person_id,
         "applicant_role": caller.principal.role,
         "applicant_units": canonical(sorted(unit_codes(posts))).decode(),
         "purpose": form.purpose,
         "usage": form.usage,
         "chain": allowed.chain,
-        "policy_version": rulebook.version,
         "filed_ms": to_ms(now),
-        "updated_ms": to_ms(now),
-        "lapses_ms": to_ms(_lapses_at(rulebook, now)),
+        "lapses_ms": to_ms(state.lapses_at),
     }
     event = caller.event(
         desk,
         "request.filed",
-        object={"kind": "request", "id": request_id, "version": 1},
+        object={"kind": "request", "id": request_id, "version": state.version},
         cases=tuple(sorted(found)),
-        fields=tuple(sorted(set(form.paths))),
+        fields=tuple(sorted(set(form.fields))),
         purpose=form.purpose,
         verdict="permit",
         reason=allowed.rule,
@@ -136,7 +134,7 @@ def _file(desk: Desk, caller: Caller, form: Form, once: Once) -> Filed:
     reach("request.decided")
     ticket = desk.uow.run(caller.fonds, store)
     reach("request.recorded")
-    return Filed(request_id, 1, ticket.entry_id, ticket.index)
+    return Filed(request_id, state.version, ticket.entry_id, ticket.index)
 
 
 def withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int, *, idempotency_key: str | None = None) -> int:
@@ -159,7 +157,7 @@ def _withdraw(desk: Desk, caller: Caller, request_id: str, if_match: int, once: 
     state = withdrawn(facts.state, now=allowed.at, if_match=if_match)
 
     def store(unit: Unit) -> None:
-        if not save_state(unit.conn, unit.fonds, request_id, if_match, state, allowed.at):
+        if not save_state(unit.conn, unit.fonds, request_id, if_match, state):
             raise VersionChanged
         event = caller.event(desk, "request.withdrawn", object={**about, "version": state.version}, reason=allowed.rule)
         once.keep(unit, unit.add(event).entry_id)
@@ -172,7 +170,7 @@ def _asked(form: Form) -> dict[str, Any]:
     """The form as it was sent, for its fingerprint."""
     return {
         "cases": form.cases,
-        "paths": form.paths,
+        "fields": form.fields,
         "level": form.level.word,
         "purpose": form.purpose,
         "reason": form.reason,

@@ -159,7 +159,9 @@ class _Opening:
     def intend(self, unit: Unit) -> tuple[Ticket, datetime, int] | ArchiveError:
         """The ticket of the intent, when the session ends, and how many uses are left; all of it or none."""
         now = self.desk.clock.now()
-        _clock_is_right(unit, now)
+        if not _clock_is_right(unit, now):
+            unit.add(refusal_event(self.desk, self.caller, "case.open", Refusal("grant-required", cause="clock-behind"), about=self.about))
+            return ClockBehind()
         refusal, current = self._judged(unit, now)
         if refusal is not None:
             return self._refused(unit, refusal)
@@ -232,11 +234,10 @@ class _Opening:
         )
 
 
-def _clock_is_right(unit: Unit, now: datetime) -> None:
+def _clock_is_right(unit: Unit, now: datetime) -> bool:
     """A clock set back would revive what has expired: nothing is opened at a time the log has left behind."""
     newest = unit.conn.execute(_NEWEST, {"of": unit.fonds}).scalar_one_or_none()
-    if newest is not None and to_ms(now) < newest - CLOCK_LEEWAY_MS:
-        raise ClockBehind
+    return newest is None or to_ms(now) >= newest - CLOCK_LEEWAY_MS
 
 
 def _running(conn: Connection, caller: Caller, grant_id: str, case_id: str, now: datetime) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from archive.facts import case_facts
-from archive.requests.tables import access_requests, grant_cases, grants, openings, request_cases, request_decisions
+from archive.requests.tables import access_requests, grants, openings, request_cases, request_decisions
 from archive.walls import Whom
 from foundation.among import among
 from foundation.canonical import canonical
@@ -124,7 +124,7 @@ def cases_of_grant(conn: Connection, keys: KeyRing, grant: GrantFacts, whom: Who
     return tuple(facts[pair] for pair in sorted(grant.granted.cases) if pair in facts)
 
 
-def save_state(conn: Connection, fonds: str, request_id: str, before: int, state: RequestState, now: datetime) -> bool:
+def save_state(conn: Connection, fonds: str, request_id: str, before: int, state: RequestState) -> bool:
     """Store a transition by compare-and-set on the version it was made from; False when another was faster."""
     changed = conn.execute(
         update(access_requests)
@@ -134,7 +134,6 @@ def save_state(conn: Connection, fonds: str, request_id: str, before: int, state
             stage=state.stage,
             version=state.version,
             current=asked_text(state.current),
-            updated_ms=to_ms(now),
         )
     )
     return changed.rowcount == 1
@@ -189,7 +188,7 @@ def stood_after(conn: Connection, fonds: str, request_id: str, entry_id: str) ->
 
 
 def insert_grant(conn: Connection, grant: GrantFacts, entry_id: str) -> None:
-    """Store a grant and the cases it names; a second grant of the same request is an IntegrityError."""
+    """Store a grant; a second grant of the same request is an IntegrityError."""
     granted = grant.granted
     conn.execute(
         insert(grants),
@@ -207,16 +206,8 @@ def insert_grant(conn: Connection, grant: GrantFacts, entry_id: str) -> None:
             "expires_ms": to_ms(granted.expires_at),
             "returned_ms": None,
             "revoked_ms": None,
-            "policy_version": grant.policy_version,
             "entry_id": entry_id,
         },
-    )
-    conn.execute(
-        insert(grant_cases),
-        [
-            {"fonds": grant.fonds, "grant_id": grant.grant_id, "case_id": case_id, "case_version": version}
-            for case_id, version in sorted(granted.cases)
-        ],
     )
 
 
@@ -282,6 +273,7 @@ def _request(row: Row[Any], asked: Asked, decisions: Sequence[Decision], facts: 
         applicant_id=row.applicant_person,
         applicant_role=row.applicant_role,
         applicant_units=frozenset(json.loads(row.applicant_units)),
+        filed_at=from_ms(row.filed_ms),
         purpose=row.purpose,
         asked=asked,
         chain=row.chain,
@@ -310,7 +302,6 @@ def _grant(row: Row[Any], opened: Iterable[Opening], approvers: Iterable[str]) -
         returned_at=from_ms(row.returned_ms) if row.returned_ms is not None else None,
         revoked_at=from_ms(row.revoked_ms) if row.revoked_ms is not None else None,
         approver_ids=frozenset(approvers),
-        policy_version=row.policy_version,
         openings=tuple(opened),
     )
 

@@ -22,9 +22,7 @@ access_requests = Table(
     Column("asked", Text, nullable=False),  # canonical JSON of policies.facts.Asked as filed
     Column("current", Text, nullable=False),  # the same after the trimming so far
     Column("chain", String(60), nullable=False),
-    Column("policy_version", String(64), nullable=False),
     Column("filed_ms", BigInteger, nullable=False),
-    Column("updated_ms", BigInteger, nullable=False),
     Column("lapses_ms", BigInteger, nullable=False),
     Column("filed_entry", ID, nullable=False),
     Index("ix_access_requests_applicant", "fonds", "applicant_person", "request_id"),
@@ -83,23 +81,10 @@ grants = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("returned_ms", BigInteger, nullable=True),
     Column("revoked_ms", BigInteger, nullable=True),
-    Column("policy_version", String(64), nullable=False),
     Column("entry_id", ID, nullable=False),
     _request_key("grants"),
     UniqueConstraint("fonds", "request_id", name="uq_grants_request_id"),  # two approvals at once cannot make two grants
     Index("ix_grants_holder", "fonds", "holder_person", "expires_ms"),
-)
-
-# Which cases a grant names, for the register's questions; which fields, `granted` says.
-grant_cases = Table(
-    "grant_cases",
-    metadata,
-    Column("fonds", FONDS, primary_key=True),
-    Column("grant_id", ID, primary_key=True),
-    Column("case_id", ID, primary_key=True),
-    Column("case_version", Integer, nullable=False),
-    ForeignKeyConstraint(["fonds", "grant_id"], ["grants.fonds", "grants.grant_id"], name="fk_grant_cases_grants"),
-    Index("ix_grant_cases_case_id", "fonds", "case_id"),
 )
 
 openings = Table(

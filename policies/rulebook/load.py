@@ -10,7 +10,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, time
 from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -73,7 +73,7 @@ def parse(stem: str, text: str) -> dict[str, Any]:
     """Parse one TOML file of a rulebook. Raises RulebookRefused for text that is not TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise RulebookRefused(file=stem, where="(root)", rule="is not TOML") from error
 
 
@@ -119,4 +119,4 @@ def _plain(value: Any) -> Any:
         return {key: _plain(member) for key, member in value.items()}
     if isinstance(value, list):
         return [_plain(member) for member in value]
-    return value.isoformat() if isinstance(value, date | datetime) else value
+    return value.isoformat() if isinstance(value, date | time) else value

@@ -60,7 +60,7 @@ def _table(stem: str, layer: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _fields(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     _only("fields", layer, {"version", "field", "label", "extra_collected"})
-    paths = {row["path"] for row in base["field"]}
+    paths = [row["path"] for row in base["field"]]
     added = _rows("fields", layer, "field")
     for row in added:
         if row.get("path") in paths:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -13,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from foundation.database import Database
+from foundation.errors import WrongDatabase
 from office.administrators import ADMINISTRATORS
 from office.clients import register_client
 from office.founding import found_office
@@ -21,7 +23,7 @@ from petition_archive_client.client import ArchiveClient
 from service import logs
 from service.cli.demo_office import OFFICES, DemoOffice
 from service.cli.founding import found
-from service.cli.serving import Running, announce, listen
+from service.cli.serving import PortTaken, Running, announce, listen
 from service.cli.staffing import furnish, settle
 from service.cli.terminal import CommandFailed, columns, grouped, out, program, progress, say
 from service.generator.cases import generate
@@ -32,6 +34,8 @@ HOST = "127.0.0.1"
 NAME = "demo.petition-archive"
 # Says that a folder was made by this command, so that --fresh never deletes anything else.
 _MARK = "demonstration.json"
+# Where it is served, for whoever starts it a second time.
+_ADDRESS = "served-at"
 
 
 def demo(
@@ -54,9 +58,10 @@ def demo(
     """
     logs.configure("error")
     signal.signal(signal.SIGTERM, _ended)
-    _prepare(home, fresh=fresh)
-    with listen(HOST, port) as listening:
+    _must_be_ours(home)
+    with _listen(port, home) as listening:
         url = f"http://{HOST}:{listening.getsockname()[1]}"
+        _prepare(home, fresh=fresh)
         settings = _settings(home, url)
         mark = _read_mark(home)
         if mark is None:
@@ -73,35 +78,60 @@ def demo(
         )
         _people([tuple(map(str, row)) for row in mark["people"]], [])
         running = Running(open_archive(settings), listening)
-        _serve(running, url, home, once=once)
+        _serve(running, url, home, mark["clients"], once=once)
 
 
-def _prepare(home: Path, *, fresh: bool) -> None:
-    marked = (home / _MARK).is_file()
-    if home.exists() and any(home.iterdir()) and not marked:
+def _must_be_ours(home: Path) -> None:
+    """CommandFailed for a folder that holds something else, and for a demonstration that another terminal has open."""
+    if home.exists() and any(home.iterdir()) and not (home / _MARK).is_file():
         raise CommandFailed(
             f"{home} 不是演示库，未作任何改动；请用 --home 指定别的文件夹。",
             f"{home} is no demonstration and was left alone; give another folder with --home.",
             status=2,
         )
+    if not (home / "archive.sqlite").exists():
+        return
+    db = Database(f"sqlite:///{home / 'archive.sqlite'}", pool_size=1)
+    try:
+        db.own()
+    except WrongDatabase:
+        raise CommandFailed(
+            f"演示库 {home} 已由另一个终端打开{_served_at(home, '，地址 {}')}，可以直接使用，口令见那个终端；要停止它，在那里按 Ctrl+C。"
+            f"要另建一个：{program()} demo --home {home}-2 --port 0",
+            f"The demonstration in {home} is open in another terminal{_served_at(home, ', at {}')}: use it, with the secrets shown there,"
+            f" or stop it there with Ctrl+C. For another one: {program()} demo --home {home}-2 --port 0",
+        ) from None
+    finally:
+        db.close()
+
+
+def _served_at(home: Path, words: str) -> str:
+    try:
+        return words.format((home / _ADDRESS).read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+
+
+def _listen(port: int, home: Path) -> socket.socket:
+    try:
+        return listen(HOST, port)
+    except PortTaken:
+        again = f"{program()} demo --home {home} --port 0"
+        raise CommandFailed(
+            f"{HOST}:{port} 已被别的程序占用，什么也没有建立或改动。换一个空闲端口：{again}",
+            f"{HOST}:{port} is in use by another program; nothing was made or changed. To take any free port: {again}",
+        ) from None
+
+
+def _prepare(home: Path, *, fresh: bool) -> None:
+    marked = (home / _MARK).is_file()
     if marked and (fresh or _read_mark(home) is None):
-        _must_be_idle(home)
         which = ("上次的", "last") if fresh else ("未建完的", "unfinished")
         say(f"删除{which[0]}演示库 {home}，重新建立。", f"Deleting the {which[1]} demonstration in {home} and making a new one.")
         shutil.rmtree(home)
     if not marked or not home.exists():
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         (home / _MARK).write_text(json.dumps({"complete": False}), encoding="utf-8")
-
-
-def _must_be_idle(home: Path) -> None:
-    if not (home / "archive.sqlite").exists():
-        return
-    db = Database(f"sqlite:///{home / 'archive.sqlite'}", pool_size=1)
-    try:
-        db.own()  # WrongDatabase while a service uses it
-    finally:
-        db.close()
 
 
 def _settings(home: Path, url: str) -> Settings:
@@ -139,10 +169,11 @@ def _make(settings: Settings, home: Path, cases: int, seed: int, url: str, liste
     except BaseException:
         running.stop()
         raise
-    mark = {"complete": True, "cases": deposited, "people": people, "clients": {office.fonds.code: client for office, _, client in clients}}
+    names = {office.fonds.code: client for office, _, client in clients}
+    mark = {"complete": True, "cases": deposited, "people": people, "clients": names}
     (home / _MARK).write_text(json.dumps(mark, ensure_ascii=False), encoding="utf-8")
     _people(people, secrets)
-    _serve(running, url, home, once=once)
+    _serve(running, url, home, names, once=once)
 
 
 def _staff(house: House, office: DemoOffice, key: ClientKey, people: list[tuple[str, ...]], secrets: list[tuple[str, str]]) -> str:
@@ -202,7 +233,7 @@ def _people(people: list[tuple[str, ...]], secrets: list[tuple[str, str]]) -> No
         )
 
 
-def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
+def _serve(running: Running, url: str, home: Path, clients: dict[str, str], *, once: bool) -> None:
     fonds, unit = OFFICES[1].fonds.code, OFFICES[1].shape.units[0]
     signing_in = f"{program()} first-sign-in --fonds {fonds} --url {url} --login"
     with_home = f"ARCHIVE_HOME={home} ARCHIVE_KEY_RING_CREDENTIAL={home}/keys/credential"
@@ -217,6 +248,11 @@ def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
         ("承办人首次登录 a handler's first sign-in", f"{signing_in} {unit.handlers[0].staff_id.lower()}"),
         ("审批人首次登录，须有验证器应用 an approver's, with an authenticator app", f"{signing_in} {unit.leader.staff_id.lower()}"),
         ("接口一览，用浏览器打开 the operations, in a browser", f"{url}/docs"),
+        ("另造几件虚构案卷 more invented cases", f"{program()} generate 20 --seed 7 --to cases.ndjson"),
+        (
+            "以业务系统的身份导入 import them as the case system",
+            f"{program()} import cases.ndjson --url {url} --client {clients[fonds]} --client-key {home}/{fonds}-client.pem",
+        ),
         ("日志现状与公钥 the log, and its keys", f"{with_home} {program()} audit status"),
         (
             "由安全审计员导出日志 export the log as security auditor",
@@ -228,12 +264,14 @@ def _serve(running: Running, url: str, home: Path, *, once: bool) -> None:
         ),
     ):
         out.print(f"  {escape(zh)}\n    [bold]{escape(command)}[/bold]")
+    (home / _ADDRESS).write_text(url, encoding="utf-8")
     try:
         announce(url)
         running.wait()
     except KeyboardInterrupt:
         say("正在停止 …", "Stopping …")
     finally:
+        (home / _ADDRESS).unlink(missing_ok=True)
         running.stop()
 
 

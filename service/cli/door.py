@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import httpx
 
+from petition_archive_client.connection import checked_base_url, checked_tls
 from service.cli.asking import Answers, sign_in_answers
 from service.cli.terminal import CommandFailed
+
+_LIFE = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
 
 class Refused(CommandFailed):
@@ -31,9 +37,15 @@ class Door:
     """One person's session with a service, or none yet. Requests raise `Refused`, or CommandFailed when nobody answers."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is sent yet."""
-        self._http = httpx.Client(base_url=url.rstrip("/"), timeout=60.0)
-        self.url = url.rstrip("/")
+        """Nothing is sent yet. CommandFailed for an address that would carry secrets over a network in clear, as case systems' do not."""
+        try:
+            self.url = checked_base_url(url)
+        except ValueError as wrong:
+            zh, _, en = str(wrong).partition(" / ")
+            raise CommandFailed(f"--url 不可用：{zh}。", f"--url cannot be used: {en}.", status=2) from None
+        self._log = ""
+        # No proxy of the environment is handed a secret, and an office's own authority is trusted where its system trusts it.
+        self._http = httpx.Client(base_url=self.url, timeout=60.0, trust_env=False, verify=checked_tls(None))
 
     @classmethod
     def asked(cls, url: str, fonds: str, login: str, answers: Answers) -> Door:
@@ -46,6 +58,7 @@ class Door:
         """Open a session and use it from now on; returns what the service says of it (`must_change_secret`, `must_enrol_factor`, …)."""
         body = {"fonds": fonds, "login": login, "password": password} | ({} if totp is None else {"totp": totp})
         session: dict[str, Any] = self.post("/v1/sessions", body)
+        self._log = fonds
         self._http.headers["Authorization"] = f"Bearer {session['access_token']}"
         return session
 
@@ -63,8 +76,13 @@ class Door:
         self.post("/v1/me/totp:confirm", {"code": code})
 
     def log_file(self, name: str) -> bytes:
-        """A file of the fonds' log by its name in the static form."""
-        return self.request("GET", f"/v1/log/{name}").content
+        """A file of the fonds' log by its name in the static form; the checkpoint first, which tells where the log is now."""
+        answer = self.request("GET", f"/log/{self._log}/{name}")
+        if answer.is_redirect and _LIFE.fullmatch(life := answer.headers.get("Location", "").removesuffix(f"/{name}")):
+            # It was restored and admitted: the same log in a later life.
+            self._log = f"{self._log}/{life}"
+            answer = self.request("GET", f"/log/{self._log}/{name}")
+        return answer.content
 
     def get(self, path: str) -> Any:
         """GET, as JSON."""
@@ -84,12 +102,32 @@ class Door:
                 f"服务 {self.url} 没有应答；请核对 --url，以及服务是否在运行。",
                 f"No answer from {self.url} ({type(error).__name__}); check --url, and whether the service runs.",
             ) from None
-        if answer.is_success:
+        if answer.is_success or answer.is_redirect:
             return answer
         raise _refused(answer)
 
+    @contextmanager
+    def streamed(self, path: str, query: dict[str, str]) -> Iterator[httpx.Response]:
+        """GET, its body to be read as it comes; CommandFailed also where it ends early."""
+        try:
+            with self._http.stream("GET", path, params=query) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refused(answer)
+                yield answer
+        except httpx.HTTPError as error:
+            raise CommandFailed(
+                f"服务 {self.url} 的应答中断，未写入文件；请重试。",
+                f"The answer of {self.url} was cut short ({type(error).__name__}) and nothing was written; try again.",
+            ) from None
+
+    def sign_out(self) -> None:
+        """End the session, where the service still answers: a token that was not needed any more opens nothing."""
+        with suppress(CommandFailed):
+            self.request("DELETE", "/v1/sessions/current")
+
     def close(self) -> None:
-        """Close the connections; the session stays until it is closed or ends."""
+        """Close the connections; the session stays until it is signed out or ends."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -86,7 +86,12 @@ def import_table(
 
 def generate_cases(
     number: Annotated[int, typer.Argument(metavar="N", min=1, help="件数 / how many")],
-    seed: Annotated[int, typer.Option(help="种子；同一种子得到同样的案卷 / the same seed gives the same cases")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="种子；同一种子得到同样的案卷，编号带种子的标记 / the same seed gives the same cases, with its mark in their numbers"
+        ),
+    ] = 1,
     to: Annotated[Path | None, typer.Option(metavar="FILE", help="写入文件；默认标准输出 / a file; default: standard output")] = None,
 ) -> None:
     """生成虚构的已办结案卷，每行一件 JSON，可直接报送或导入。 Invented closed cases as NDJSON, ready to be deposited or imported.

@@ -25,11 +25,20 @@ app = typer.Typer(
 )
 
 
-@app.command("list", epilog=teach("petition-archive keys list --fonds QH01", zh="什么也不写", en="nothing"))
+@app.command(
+    "list",
+    short_help="有哪些密钥 / which keys there are, never the keys",
+    epilog=teach("petition-archive keys list --fonds QH01", zh="什么也不写", en="nothing"),
+)
 def list_keys(fonds: Annotated[str, typer.Option("--fonds", help="全宗号；不写则全部 / default: all")] = "") -> None:
     """密钥环中有哪些密钥（不含密钥本身），可在服务运行时使用。 Which keys the ring holds, never the keys; may run beside the service."""
     settings = installation()
     ring = KeyRing.load(settings.ring_file, unlock_of(settings))
+    if fonds and fonds not in ring.fonds():
+        known = ring.fonds()
+        raise CommandFailed(
+            f"密钥环中没有全宗 {fonds}；有：{'、'.join(known)}。", f"The key ring has no fonds {fonds}; it has: {', '.join(known)}."
+        )
     rows = [
         (code, info.id, info.suite, info.state, "" if info.retired_ms is None else moment(from_ms(info.retired_ms)))
         for code in ([fonds] if fonds else ring.fonds())
@@ -40,6 +49,7 @@ def list_keys(fonds: Annotated[str, typer.Option("--fonds", help="全宗号；�
 
 @app.command(
     "rotate",
+    short_help="换用新一代密钥 / begin a new generation of keys",
     epilog=teach(
         "petition-archive keys rotate --fonds QH01 --login xt.admin --what wrapping",
         zh="密钥环（新一代密钥）、数据库（改换的包装）和日志；之后请备份密钥环",
@@ -78,6 +88,7 @@ def rotate(
 
 @app.command(
     "relock",
+    short_help="更换解锁方式 / lock the ring with another secret",
     epilog=teach(
         "petition-archive keys relock --credential /etc/petition-archive/credential-2\npetition-archive keys relock",
         zh="密钥环文件、新凭据文件（不存在时生成）和系统全宗的日志",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from foundation.errors import ArchiveError, StorageUnavailable
 from petition_archive_client.errors import ArchiveClientError
-from service.cli import auditing, demo, founding, importing, keys, serving, tour
+from service.cli import accounting, auditing, copying, demo, founding, importing, keys, serving, tour, witness
 from service.cli.first_sign_in import first_sign_in
+from service.cli.misuse import misused
 from service.cli.teaching import STATUS, teach
-from service.cli.terminal import INTERRUPTED, NAME, CommandFailed, complain, sentences
+from service.cli.terminal import INTERRUPTED, NAME, CommandFailed, complain, out, sentences
+from service.wiring import program_version
 from tlog.errors import TlogError
 
 _HELP = """\
@@ -144,10 +147,73 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001  the framework hands the value over by its place
+    if asked:
+        out.print(f"{NAME} {program_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="版本 / version of the program")
+    ] = False,
+) -> None:
+    """What stands before any command."""
+
+
 for _name, _act, _short, _end in _ACTS:
     app.command(_name, short_help=_short, epilog=_end)(_act)
+auditing.app.command(
+    "extract",
+    short_help="提取副本 / copy entries for another system",
+    epilog=teach(
+        "petition-archive audit extract ./log.ocsf --fonds QH01 --url http://127.0.0.1:8700 --login sj.admin\n"
+        "petition-archive audit extract ./log.xlsx --fonds QH01 --first 0 --last 9999",
+        zh="FILE（已有则替换）；日志里先记下提取了哪些条目",
+        en="FILE (one that is there is replaced); and, first, an entry of the log that says which range",
+    ),
+)(copying.extract)
+auditing.app.command(
+    "check-copy",
+    short_help="核对副本 / hold a copy against the log",
+    epilog=teach(
+        "petition-archive audit check-copy ./log.ocsf --export ./export --key 'archive.example/QH01+1a2b3c4d+AbCd…='",
+        zh="什么也不写",
+        en="nothing",
+        status="0 一致 all lines agree；1 不一致，或日志未通过校验 a line differs, or the log does not verify；2 用法错误 usage",
+    ),
+)(copying.check_copy)
+auditing.app.command(
+    "streams",
+    short_help="外送进度 / how far each stream has come",
+    epilog=teach("petition-archive audit streams", zh="什么也不写", en="nothing"),
+)(copying.streams)
+auditing.app.command(
+    "account-for",
+    short_help="清点某一案卷等的全部条目 / all entries about a subject, with proofs",
+    epilog=teach(
+        "petition-archive audit account-for case:0198…-… ./answer.json --fonds QH01 --url http://127.0.0.1:8700 --login sj.admin",
+        zh="FILE；日志里先记一条“查询审计日志”",
+        en="FILE; and, first, an entry of the log that it was questioned",
+    ),
+)(accounting.account_for)
+auditing.app.command(
+    "check-answer",
+    short_help="离线校验清点答复 / check such an answer offline",
+    epilog=teach(
+        "petition-archive audit check-answer ./answer.json --key 'archive.example/QH01+1a2b3c4d+AbCd…=' --against ./last-checkpoint",
+        zh="什么也不写",
+        en="nothing",
+        status="0 成立 it holds；1 不成立 it does not；2 用法错误 usage",
+    ),
+)(accounting.check)
 app.add_typer(auditing.app, name="audit", short_help="审计日志 / the log: export, verify, look after it")
 app.add_typer(keys.app, name="keys", short_help="密钥环 / the key ring: list, rotate, relock")
+app.add_typer(witness.app, name="witness", short_help="见证人 / a witness of other archives' logs")
 
 
 def main() -> None:
@@ -160,7 +226,7 @@ def main() -> None:
         if type(wrong).__name__ == "NoArgsIsHelpError":  # a command alone asked for nothing wrong: its help, and no fault
             sys.stdout.write(f"{wrong.format_message()}\n")
             sys.exit(0)
-        status = complain(_misused(wrong))
+        status = complain(misused(wrong))
     except StorageUnavailable as away:
         status = complain(_away(away))
     except (ArchiveError, CommandFailed) as error:
@@ -188,24 +254,6 @@ def _aborted() -> CommandFailed:
     )
 
 
-def _misused(wrong: TyperException) -> CommandFailed:
-    """Wrong usage, in the framework's words for the details."""
-    command = getattr(getattr(wrong, "ctx", None), "command_path", NAME)
-    param = getattr(wrong, "param", None)
-    about = getattr(wrong, "param_hint", None) or (param.get_error_hint() if param is not None else "")
-    zh = {
-        "MissingParameter": f"缺少 {about}",
-        "BadParameter": f"{about} 的取值不对",
-        "NoSuchOption": f"没有选项 {getattr(wrong, 'option_name', '')}",
-    }.get(type(wrong).__name__, "多余或无法识别的内容")
-    said = wrong.format_message()
-    if said.startswith("No such command"):
-        zh = "没有这个命令"
-    return CommandFailed(
-        f"命令写法有误：{zh}；用法见 {command} --help。", f"{said if said[-1:] in '.?' else said + '.'} See `{command} --help`.", status=2
-    )
-
-
 def _away(away: StorageUnavailable) -> CommandFailed:
     """The database does not answer. Here, unlike behind HTTP, it may be told what to look at."""
     return CommandFailed(
@@ -226,6 +274,7 @@ def _inaccessible(failed: OSError) -> CommandFailed:
         errno.EROFS: "文件系统只读",
         errno.ENOTDIR: "路径中有一段不是文件夹",
         errno.EEXIST: "已经存在",
+        errno.EISDIR: "是文件夹，不是文件",
     }.get(failed.errno or 0, "系统拒绝访问")
     return CommandFailed(f"无法读写 {name}：{zh}。", f"{name} cannot be read or written: {why}.")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import threading
 from typing import Annotated
@@ -71,18 +73,28 @@ class Running:
         self._house.close()
 
 
+class PortTaken(CommandFailed):
+    """Another program listens there."""
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address (port 0: any free one). CommandFailed when it is taken."""
+    """A socket bound to the address (port 0: any free one). PortTaken, or CommandFailed where the system refuses it."""
     bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))
         bound.listen(128)
-    except OSError:
+    except OSError as failed:
         bound.close()
+        if failed.errno == errno.EADDRINUSE:
+            raise PortTaken(
+                f"{host}:{port} 已被占用；请先停止那里的程序，或用 --port 换一个端口。",
+                f"{host}:{port} is in use; stop what is there, or give --port.",
+            ) from None
+        why = os.strerror(failed.errno or 0)
         raise CommandFailed(
-            f"{host}:{port} 已被占用；请先停止那里的程序，或用 --port 换一个端口。",
-            "The port is in use; stop what is there, or give --port.",
+            f"系统不允许在 {host}:{port} 监听（{why}）；请换一个地址或端口。",
+            f"The system refuses to listen on {host}:{port} ({why}); give another address or port.",
         ) from None
     return bound
 

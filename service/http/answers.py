@@ -69,23 +69,21 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of error answers, beside those every operation may give."""
     return {
         status: {"description": _MEANINGS[status], "model": ProblemAnswer, "content": {MEDIA_TYPE: {}}}
-        for status in (*statuses, 401, 403, 422, 500, 503)
+        for status in (*statuses, 400, 401, 403, 422, 500, 503)
     }
 
 
 def open_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The same for operations that need no session."""
     return {
-        status: {"description": _MEANINGS[status], "model": ProblemAnswer, "content": {MEDIA_TYPE: {}}} for status in (*statuses, 500, 503)
+        status: {"description": _MEANINGS[status], "model": ProblemAnswer, "content": {MEDIA_TYPE: {}}}
+        for status in (*statuses, 400, 500, 503)
     }
 
 
-def text_answer(media_type: str, description: str, example: str | None = None) -> dict[int | str, dict[str, Any]]:
+def text_answer(media_type: str, description: str) -> dict[int | str, dict[str, Any]]:
     """The documentation of an answer that is no JSON."""
-    body: dict[str, Any] = {"schema": {"type": "string"}}
-    if example is not None:
-        body["example"] = example
-    return {200: {"description": description, "content": {media_type: body}}}
+    return {200: {"description": description, "content": {media_type: {"schema": {"type": "string"}}}}}
 
 
 _MEANINGS: Mapping[int, str] = {

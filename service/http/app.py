@@ -14,20 +14,24 @@ from starlette.responses import Response
 from foundation.errors import ArchiveError, InvalidInput
 from service.house import House
 from service.http import (
+    accounting,
     audit_trail,
     cases,
     finding,
     grants,
     health,
     log,
+    log_copies,
     me,
     metrics,
     office,
     openapi,
+    public_log,
     receipts,
     requests,
     sessions,
     tokens,
+    witnessed_log,
 )
 from service.http.bodies import Bodies
 from service.http.errors import BadRequest, MethodNotAllowed, NoSuchRoute
@@ -45,7 +49,11 @@ ROUTERS = (
     requests.router,
     grants.router,
     audit_trail.router,
+    accounting.router,
     log.router,
+    log_copies.router,
+    public_log.router,
+    witnessed_log.router,
     office.router,
     health.router,
     metrics.router,
@@ -68,6 +76,7 @@ def create_app(house: House) -> FastAPI:
     app.state.house = house
     app.state.metrics = metrics.Metrics()
     app.state.bodies = Bodies(house.limits.body)
+    app.state.readers = public_log.readers(house.limits.threads)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(ArchiveError, _known)

@@ -131,10 +131,15 @@ class BatchAnswer(Response):
 
     def _stored(self, unit: _Unit) -> bytes:
         begun = unit.begun
-        answers = _unless_away(lambda: finish(begun)) if isinstance(begun, Begun) else begun
+        answers = _unless_away(lambda: self._finished(begun)) if isinstance(begun, Begun) else begun
         if isinstance(answers, StorageUnavailable):
             return b"".join(self._line(line, answers) for line in unit.lines)
         return b"".join(self._line(line, answer) for line, answer in zip(unit.lines, answers or (), strict=True))
+
+    def _finished(self, begun: Begun) -> list[Receipt | ArchiveError]:
+        # It has waited for the unit before it, and for the client to read: whose session ended meanwhile deposits nothing more.
+        self._who.caller()
+        return finish(begun)
 
     def _line(self, line: Line, answer: Receipt | ArchiveError) -> bytes:
         members: dict[str, Any] = {"line": line.number}

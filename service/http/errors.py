@@ -65,8 +65,11 @@ class AmbiguousRequest(ArchiveError):
     """Something that decides what the request means is said twice; two readers on its way could each believe another."""
 
     code = "ambiguous-request"
-    zh = "请求有歧义：决定其含义的请求头出现多次，或同时写明 Content-Length 与 Transfer-Encoding。"
-    en = "The request is ambiguous: a header that decides its meaning is there twice, or Content-Length beside Transfer-Encoding."
+    zh = "请求有歧义：决定其含义的请求头或查询参数出现多次，或同时写明 Content-Length 与 Transfer-Encoding。"
+    en = (
+        "The request is ambiguous: a header that decides its meaning or a query parameter is there twice, or Content-Length beside"
+        " Transfer-Encoding."
+    )
 
 
 class BodyLate(ArchiveError):

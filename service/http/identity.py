@@ -76,7 +76,7 @@ class Asking:
         """The principal in the role asked for; SecretMustChange, FactorMissing, RoleNotHeld while there is none."""
         session = self.session()
         if self.role is not None and self.role not in ROLES:
-            raise RoleNotHeld
+            raise RoleNotHeld("Archive-Role")
         return Caller(principal_of(session, self.role), self.request_id)
 
 

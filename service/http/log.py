@@ -1,22 +1,19 @@
-"""The published log (C2SP tlog-tiles): checkpoint, tiles, bundles, and proofs of inclusion and consistency."""
+"""Proofs of inclusion and consistency in one request, for those who are signed in and read no tiles (`service.http.public_log`)."""
 
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from reviews import proofs
-from service.http.answers import Answer, problems, reply, text_answer
+from service.http.answers import Answer, problems, reply
 from service.http.identity import Who
 
 router = APIRouter(prefix="/v1/log", tags=["日志 The log"])
 _MOST = 2**53 - 1
-_TILE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "字节 Bytes", "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-}
 
 
 class InclusionAnswer(Answer):
@@ -36,25 +33,6 @@ class ConsistencyAnswer(Answer):
     size: int
     path: list[str]
     checkpoint: str
-
-
-@router.get(
-    "/checkpoint",
-    summary="检查点 Checkpoint",
-    response_class=Response,
-    responses=problems(404) | text_answer("text/plain", "C2SP tlog-checkpoint"),
-)
-def checkpoint(who: Who) -> Response:
-    """The latest signed checkpoint of the caller's fonds."""
-    caller = who.caller()
-    return Response(proofs.checkpoint(who.desk, caller).note, media_type="text/plain; charset=utf-8")
-
-
-@router.get("/tile/{tile:path}", summary="瓦片 Tile or bundle", response_class=Response, responses=problems(404) | _TILE)
-def tile(tile: Annotated[str, Path(max_length=80, examples=["0/000"])], who: Who) -> Response:
-    """`<level>/<n>[.p/<width>]`, or `entries/<n>[.p/<width>]`, which takes the right to export the log and is on record."""
-    caller = who.caller()
-    return Response(proofs.tile(who.desk, caller, f"tile/{tile}"), media_type="application/octet-stream")
 
 
 @router.get("/inclusion", summary="包含证明 Inclusion", response_model=InclusionAnswer, responses=problems(404, 409))

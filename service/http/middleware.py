@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import MutableMapping
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -130,7 +131,7 @@ def _read(scope: Scope) -> tuple[str, bool]:
     """(all lines of `X-Forwarded-For` in their order, joined; whether the request could be read in two ways).
 
     A proxy may add its hop as another line as well as to the last one. A length beside a transfer coding is how requests are smuggled
-    past a proxy (RFC 9112, section 6.1).
+    past a proxy (RFC 9112, section 6.1). Of a parameter that is there twice one reader takes the first, another the last.
     """
     forwarded: list[bytes] = []
     seen: set[bytes] = set()
@@ -143,6 +144,9 @@ def _read(scope: Scope) -> tuple[str, bool]:
             seen.add(name)
     if _TRANSFER in seen:
         twice = twice or b"content-length" in seen or scope["http_version"] == "1.0"
+    if b"&" in scope["query_string"]:
+        names = [name for name, _ in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)]
+        twice = twice or len(set(names)) != len(names)
     return b",".join(forwarded).decode("latin-1"), twice
 
 

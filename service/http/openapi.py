@@ -22,8 +22,10 @@ from policies.rulebook.load import Rulebook, base
 from service.house import House
 from service.http.answers import Answer, reply
 from service.http.docs_page import page_of
+from service.http.docs_style import POLICY
 from service.http.identity import house_of
 from service.http.member_labels import LABELS
+from service.http.operation_words import WORDS
 from service.http.problems import MEDIA_TYPE, TABLE
 from service.http.strict import Form, body_of
 
@@ -33,8 +35,21 @@ DESCRIPTION: Final = (
     "A sealed, masked, audited archive of closed petition cases. Errors are RFC 9457 problems with a stable `code`; faults never repeat"
     " what was sent. Two factors are asked for as in RFC 9470."
 )
-# Operations that need no session, and why: signing in, being alive, and describing oneself.
-OPEN: Final = frozenset({"/v1/token", "/healthz", "/readyz", "/metrics", "/docs", "/v1/openapi.json", "/v1/problems"})
+# Operations that need no session, and why: signing in, being alive, describing oneself, and the log for whoever checks it.
+OPEN: Final = frozenset(
+    {
+        "/v1/token",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/docs",
+        "/v1/openapi.json",
+        "/v1/problems",
+        "/log/{log}/checkpoint",
+        "/log/{log}/witnessed-checkpoint",
+        "/log/{log}/tile/{level}/{file}",
+    }
+)
 OPEN_OPERATIONS: Final = frozenset({("POST", "/v1/sessions")})
 router = APIRouter(tags=["说明 Description"])
 
@@ -67,8 +82,8 @@ def description(request: Request) -> Response:
 
 @router.get("/docs", summary="接口一览 The operations, for people", response_class=HTMLResponse)
 def page(request: Request) -> Response:
-    """The same for people, as one page without scripts, styles or anything from elsewhere: it reads alike without a network."""
-    return HTMLResponse(_made(request.app)[1])
+    """The same for people, as one page without scripts or anything from elsewhere: it reads alike without a network."""
+    return HTMLResponse(_made(request.app)[1], headers={"Content-Security-Policy": POLICY})
 
 
 @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
@@ -80,7 +95,7 @@ def entrance() -> Response:
 @router.head("/docs", include_in_schema=False)
 def page_alone() -> Response:
     """What a browser or a checker asks of the page before it reads it."""
-    return HTMLResponse()
+    return HTMLResponse(headers={"Content-Security-Policy": POLICY})
 
 
 def _made(app: FastAPI) -> tuple[bytes, bytes]:
@@ -139,9 +154,15 @@ def _operations(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
 
 
 def _finish(operation: dict[str, Any], route: APIRoute, schemas: dict[str, Any]) -> None:
+    if (words := WORDS.get(operation["operationId"])) is not None:
+        operation["description"] = f"{words}\n\n{operation['description']}"
+    operation.setdefault("security", [])  # said where nobody is asked for, too
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "query":
             parameter["schema"]["title"] = LABELS[parameter["name"]]
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for name, member in content["schema"].get("properties", {}).items():
+            member["title"] = LABELS[name]
     for response in operation["responses"].values():
         content = response.get("content", {})
         if MEDIA_TYPE in content and "application/json" in content:

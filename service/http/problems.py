@@ -63,6 +63,7 @@ TABLE: Final[Mapping[str, Row]] = {
     **_rows(413, "body-too-large"),
     **_rows(415, "unsupported-media-type"),
     **_rows(422, "invalid-input", "request-not-acceptable", "secret-refused", "key-refused", "log-question-invalid"),
+    **_rows(422, "log-answer-too-large"),
     **_rows(423, "import-busy"),
     **_rows(503, "clock-behind", Retry_After="2"),
     **_rows(428, "if-match-required"),
@@ -71,11 +72,16 @@ TABLE: Final[Mapping[str, Row]] = {
     # Mistakes in the code, and states only the office's administrators can mend: told in full to the log and to nobody else.
     **_rows(500, "internal", "unrecorded-change", "entry-refused", "calendar-uncovered", opaque=True),
     **_rows(500, "cannot-open", "unknown-suite", "log-export-differs", "log-damaged", opaque=True),
+    **_rows(500, "copy-differs", "copy-unreadable", opaque=True),
     **_rows(500, "mapping-refused", "source-unreadable", "import-state-refused", opaque=True),
     **_rows(503, "key-ring", "key-ring-missing", "key-ring-exists", "key-ring-exposed", "key-ring-wrong-secret", opaque=True),
     **_rows(503, "key-ring-damaged", "key-ring-foreign", "key-ring-stale", "key-ring-credential", opaque=True),
     **_rows(503, "key-ring-unreadable", opaque=True),
     **_rows(503, "key-missing", "key-destroyed", "key-still-needed", "rulebook-refused", "overlay-refused", "wrong-database", opaque=True),
+    **_rows(503, "streams-refused", "witnesses-refused", opaque=True),
+    # A witness is another program, with a door of its own (`service.witness.http`).
+    **_rows(503, "witness-missing", "witness-exists", "witness-other-key", "witness-forgot", "witness-state-wrong", opaque=True),
+    **_rows(500, "log-not-witnessed", opaque=True),
     **_rows(503, "log-refused", "log-rolled-back", "log-forked", "log-anchor-missing", "log-anchor-unreadable", opaque=True),
 }
 INTERNAL: Final = Row(500, opaque=True)

@@ -119,6 +119,7 @@ class RequestAnswer(Answer):
     asked: AskedAnswer
     current: AskedAnswer
     decisions: list[DecisionAnswer]
+    filed_at: str
     lapses_at: str
     decidable: bool
 
@@ -157,7 +158,7 @@ def file(who: Who, form: Annotated[AccessForm, Depends(body_of(AccessForm))], ke
         caller,
         filing.Form(
             cases=tuple(known_id(case_id) for case_id in form.cases),
-            paths=tuple(form.fields),
+            fields=tuple(form.fields),
             level=_level(form.level),
             purpose=form.purpose,
             reason=form.reason,
@@ -243,7 +244,7 @@ def decide(
         if trim is None
         else approvals.Trim(
             cases=None if trim.cases is None else tuple(trim.cases),
-            paths=None if trim.fields is None else tuple(trim.fields),
+            fields=None if trim.fields is None else tuple(trim.fields),
             level=None if trim.level is None else _level(trim.level),
             max_uses=trim.max_uses,
             expires_at=trim.expires_at,
@@ -294,6 +295,7 @@ def _request(view: RequestView) -> RequestAnswer:
             DecisionAnswer(stage=one.stage, person_id=one.person_id, verdict=one.verdict, decided_at=iso(one.at), comment=comment or None)
             for one, comment in zip(facts.state.decisions, comments, strict=True)
         ],
+        filed_at=iso(facts.filed_at),
         lapses_at=iso(facts.state.lapses_at),
         decidable=view.decidable,
     )

@@ -15,12 +15,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from audit.append_only import WriteOnce, log_statements, trigger_names, write_once
 from foundation.database import Database
 from foundation.errors import WrongDatabase
+from service.migrations.schema import metadata
 
 _HERE = Path(__file__).parent
 # PostgreSQL: the role the service runs as. The owner creates it before the first migration (docs/operations.md).
 APPLICATION_ROLE = "archive_app"
+# Beside the tables `audit.append_only` knows itself.
+WRITTEN_ONCE = ("case_versions", "log_cosignatures", "log_spans", "request_decisions")
 
 
 def _config(conn: Connection | None = None) -> Config:
@@ -39,15 +43,17 @@ def head() -> str:
 
 
 def upgrade(db: Database) -> None:
-    """Migrate to the newest schema in one transaction; a kill in the middle leaves the old schema whole."""
+    """Migrate to the newest schema in one transaction, and make lost triggers again; a kill in the middle leaves the old schema whole."""
     with db.write() as conn:
         _refuse_newer(conn)
         _want_application_role(conn)
         command.upgrade(_config(conn), "head")
+        for statement in _guards(conn):
+            conn.execute(text(statement))
 
 
 def check(db: Database) -> None:
-    """Refuse a database whose schema is not exactly this program's."""
+    """Refuse a database whose schema is not this program's."""
     with db.read() as conn:
         _refuse_newer(conn)
         found = MigrationContext.configure(conn).get_current_revision()
@@ -56,6 +62,36 @@ def check(db: Database) -> None:
             why_zh="数据库结构尚未升级，请先运行 petition-archive migrate",
             why_en="its schema is older than this program; run `petition-archive migrate` first",
         )
+
+
+def check_guards(db: Database) -> None:
+    """Refuse a database of this program's schema that lost a trigger which keeps rows from being changed."""
+    with db.read() as conn:
+        lost = sorted(trigger_names(_guards(conn)) - _triggers(conn))
+    if lost:
+        raise WrongDatabase(
+            why_zh=f"缺少防改触发器 {'、'.join(lost)}（恢复时未带上，或被人删除）。查明原因后运行 petition-archive migrate 补齐",
+            why_en=f"triggers that keep rows from being changed are missing: {', '.join(lost)} (not restored, or taken away);"
+            " find out why, then run `petition-archive migrate`, which makes them again",
+        )
+
+
+def _guards(conn: Connection) -> list[str]:
+    """The statements that make rows append-only, all of them together; they may be executed again."""
+    others = [WriteOnce.of(metadata.tables[name]) for name in WRITTEN_ONCE]
+    return [*log_statements(conn.dialect.name, APPLICATION_ROLE), *write_once(conn.dialect.name, others, APPLICATION_ROLE)]
+
+
+def _triggers(conn: Connection) -> set[str]:
+    """The triggers that are there and at work."""
+    if conn.dialect.name == "sqlite":
+        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    else:
+        query = (
+            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            " WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND relnamespace = current_schema()::regnamespace"
+        )
+    return set(conn.execute(text(query)).scalars())
 
 
 def _refuse_newer(conn: Connection) -> None:

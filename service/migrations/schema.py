@@ -6,9 +6,10 @@ import archive.requests.tables
 import archive.tables
 import audit.tables
 import auth.tables
+import service.streams.tables
 import vault.tables
 from foundation.tables import metadata
 
-ROOMS = (archive.requests.tables, archive.tables, audit.tables, auth.tables, vault.tables)
+ROOMS = (archive.requests.tables, archive.tables, audit.tables, auth.tables, service.streams.tables, vault.tables)
 
 __all__ = ["ROOMS", "metadata"]

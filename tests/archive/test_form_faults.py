@@ -2,32 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 
+from access_forms import form
 from archive.intake import deposit
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from case_world import World
 from foundation.errors import InvalidInput, NotFound
 from foundation.ids import new_id
-from policies.level import Level
-
-
-def form(world: World, case_id: str, **changes: Any) -> Form:
-    values: dict[str, Any] = {
-        "cases": (case_id,),
-        "paths": ("petitioners[].name",),
-        "level": Level.CLEAR,
-        "purpose": "review",
-        "reason": "办理复查",
-        "usage": "read-only",
-        "max_uses": 2,
-        "not_before": None,
-        "expires_at": world.clock.now() + timedelta(days=3),
-    }
-    return Form(**(values | changes))
 
 
 @pytest.fixture
@@ -36,8 +18,8 @@ def case_id(world: World) -> str:
 
 
 def test_a_form_wrong_in_many_ways_is_told_all_of_them_by_place_and_with_the_codes_that_fit(world: World, case_id: str) -> None:
-    paths = ("petitioners[].name", "name", "petitioners[].name", "query_code")
-    wrong = form(world, case_id, paths=paths, purpose="appraisal", usage="browse", max_uses=0, reason=" ")
+    fields = ("petitioners[].name", "name", "petitioners[].name", "query_code")
+    wrong = form(world, case_id, fields=fields, purpose="appraisal", usage="browse", max_uses=0, reason=" ")
     with pytest.raises(InvalidInput) as caught:
         file(world.desk, world.caller("S-1"), wrong)
     told = {(fault.path, fault.rule) for fault in caught.value.faults}

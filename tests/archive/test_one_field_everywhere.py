@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from access_forms import granted
 from archive.finding import find
 from archive.intake import deposit
 from archive.reading import view
-from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
 from archive.requests.openings import open_case
 from case_world import World, make_world
 from foundation.clock import MovableClock
 from foundation.database import Database
 from foundation.errors import InvalidInput
-from policies.field_docs import field_documentation
+from policies import field_docs
 from policies.form_schema import json_schema
-from policies.level import Level
 from policies.rulebook.load import Rulebook, base, base_sources
 from policies.rulebook.load import compile as compile_rulebook
 
@@ -106,25 +103,12 @@ def test_the_new_field_is_masked_redacted_searched_and_opened(world: World) -> N
         page = find(world.desk, handler, {"filters": filters, "facets": ["stages[].meeting_count"]})
         assert [row.case_id for row in page.rows] == [case_id]
     assert find(world.desk, handler, {"filters": {"stages[].meeting_count": {"from": 8}}}).total == 0
-    form = Form(
-        cases=(case_id,),
-        paths=("petitioners[].contact_person",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="示例",
-        usage="read-only",
-        max_uses=1,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=1),
-    )
-    filed = file(world.desk, handler, form)
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
-    second = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason="", if_match=first.version)
-    clear = open_case(world.desk, handler, str(second.grant_id), case_id)
+    grant_id = granted(world, case_id, fields=("petitioners[].contact_person",))
+    clear = open_case(world.desk, handler, grant_id, case_id)
     assert clear.view.record["petitioners"][0]["contact_person"] == "司马试例"
 
 
 def test_the_new_field_is_in_the_schema_and_in_the_documentation(rules: Rulebook) -> None:
     assert "contact_person" in str(json_schema(rules))
-    assert "联系人姓名" in field_documentation(rules)
+    assert "联系人姓名" in field_docs.render(rules)
     assert "meeting_count" in str(json_schema(rules))

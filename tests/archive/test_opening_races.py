@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 
 import pytest
 from sqlalchemy import update
 
+from access_forms import granted
 from acts.errors import Refused
 from archive.intake import deposit, deposit_many
 from archive.receipts import Receipt
-from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
 from archive.requests.grants import give_back, revoke
 from archive.requests.openings import GrantSpent, open_case
 from archive.versions import correct
@@ -27,7 +25,6 @@ from foundation.database import Database
 from foundation.errors import ArchiveError, NotFound
 from fresh_databases import BACKENDS, FreshDatabases
 from petition_records import accusation
-from policies.level import Level
 
 
 @pytest.fixture(params=BACKENDS)
@@ -40,26 +37,6 @@ def either(request: pytest.FixtureRequest, fresh_databases: FreshDatabases, cloc
         finally:
             world.desk.uow.close()
             database.close()
-
-
-def granted(world: World, *case_ids: str) -> str:
-    """File as the handler for one use, approve as leader and principal; the grant's id."""
-    form = Form(
-        cases=case_ids,
-        paths=("petitioners[].name",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查",
-        usage="read-only",
-        max_uses=1,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, world.caller("S-1"), form)
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
-    second = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason="", if_match=first.version)
-    assert second.grant_id is not None
-    return second.grant_id
 
 
 def eight(world: World, grant_id: str, case_ids: list[str]) -> Counter[str]:
@@ -91,7 +68,7 @@ def eight(world: World, grant_id: str, case_ids: list[str]) -> Counter[str]:
 def test_of_eight_openings_at_once_of_a_single_use_seven_are_refused_and_on_record(either: World) -> None:
     receipts = deposit_many(either.desk, either.system, [either.record(case_no=f"XF-{number}") for number in range(8)])
     cases = [receipt.case_id for receipt in receipts if isinstance(receipt, Receipt)]
-    grant_id = granted(either, *cases)
+    grant_id = granted(either, *cases, max_uses=1)
     assert eight(either, grant_id, cases) == {"opened": 1, "Refused": 7}
     refusals = either.entries("access.refused")
     assert Counter((entry.reason, entry.data["cause"]) for entry in refusals) == {("grant-required", "used-up"): 7}
@@ -100,7 +77,7 @@ def test_of_eight_openings_at_once_of_a_single_use_seven_are_refused_and_on_reco
 
 def test_of_eight_openings_at_once_of_the_same_case_seven_leave_an_entry(either: World) -> None:
     case_id = deposit(either.desk, either.system, either.record()).case_id
-    grant_id = granted(either, case_id)
+    grant_id = granted(either, case_id, max_uses=1)
     assert eight(either, grant_id, [case_id] * 8) == {"opened": 1, GrantSpent.__name__: 7}
     refusals = either.entries("access.refused")
     assert Counter((entry.reason, entry.data["cause"]) for entry in refusals) == {("grant-required", "spent"): 7}
@@ -128,7 +105,7 @@ MEANWHILE: dict[str, tuple[Callable[[World, str, str], object], type[ArchiveErro
 @pytest.mark.parametrize("how", MEANWHILE)
 def test_what_ends_a_permit_before_it_is_counted_is_a_recorded_refusal(either: World, how: str) -> None:
     case_id = deposit(either.desk, either.system, either.record()).case_id
-    grant_id = granted(either, case_id)
+    grant_id = granted(either, case_id, max_uses=1)
     end, answered, reason = MEANWHILE[how]
     run = either.desk.uow.run
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from access_forms import form, granted
 from acts.errors import Refused
 from acts.reasons import REASON_LENGTH
 from archive import opening
@@ -17,7 +18,7 @@ from archive.finding_persons import find_person
 from archive.intake import deposit
 from archive.reading import view
 from archive.requests.approvals import Trim, decide_request
-from archive.requests.filing import Form, file, withdraw
+from archive.requests.filing import file, withdraw
 from archive.requests.grants import give_back, grants_of, read_request, requests_of, revoke
 from archive.requests.openings import ClearView, ClockBehind, GrantSpent, open_case, read_opening
 from archive.requests.tables import grants
@@ -28,32 +29,7 @@ from foundation import steps
 from foundation.errors import ArchiveError, InvalidInput, NotFound
 from petition_records import accusation
 from policies.errors import TransitionRefused, VersionChanged
-from policies.level import Level
 from vault.errors import CannotOpen
-
-
-def form(world: World, case_id: str, **changes: Any) -> Form:
-    values: dict[str, Any] = {
-        "cases": (case_id,),
-        "paths": ("petitioners[].name", "content"),
-        "level": Level.CLEAR,
-        "purpose": "review",
-        "reason": "办理复查",
-        "usage": "read-only",
-        "max_uses": 2,
-        "not_before": None,
-        "expires_at": world.clock.now() + timedelta(days=3),
-    }
-    return Form(**(values | changes))
-
-
-def granted(world: World, case_id: str, **changes: Any) -> str:
-    """File as the handler, approve as leader and principal; the grant's id."""
-    filed = file(world.desk, world.caller("S-1"), form(world, case_id, **changes))
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
-    second = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason="", if_match=first.version)
-    assert second.grant_id is not None
-    return second.grant_id
 
 
 @pytest.fixture
@@ -131,6 +107,7 @@ def test_a_clock_set_back_revives_no_grant_that_expired(world: World, case_id: s
     with pytest.raises(ClockBehind):
         open_case(world.desk, world.caller("S-1"), grant_id, case_id)
     assert world.entries("access.intent") == []
+    assert world.entries("access.refused")[-1].data["cause"] == "clock-behind"
 
 
 def test_what_changes_between_the_decision_and_the_opening_holds(world: World, case_id: str) -> None:
@@ -308,12 +285,12 @@ def test_an_approver_takes_away_and_never_adds(world: World, case_id: str) -> No
     filed = file(world.desk, world.caller("S-1"), form(world, case_id))
     late = world.clock.now() + timedelta(days=30)
     for trim in (
-        Trim(paths=("petitioners[].id_number",)),
+        Trim(fields=("petitioners[].id_number",)),
         Trim(cases=("x",)),
         Trim(max_uses=99),
         Trim(expires_at=late),
         Trim(max_uses=0),
-        Trim(paths=()),
+        Trim(fields=()),
     ):
         with pytest.raises((TransitionRefused, InvalidInput)):
             decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1, trim=trim)
@@ -346,10 +323,10 @@ def test_a_request_nobody_answered_has_lapsed_when_it_is_read(world: World, case
         ({"purpose": "稳控"}, "purpose-not-allowed"),
         ({"max_uses": 0}, "openings-out-of-range"),
         ({"max_uses": -1}, "openings-out-of-range"),
-        ({"paths": ("no.such.field",)}, "field-not-askable"),
-        ({"paths": ("confidentiality_requested",)}, "field-not-askable"),
-        ({"paths": ("petitioners[].birth_date",)}, "birth-date-needs-id-number"),
-        ({"paths": ()}, "nothing-asked"),
+        ({"fields": ("no.such.field",)}, "field-not-askable"),
+        ({"fields": ("confidentiality_requested",)}, "field-not-askable"),
+        ({"fields": ("petitioners[].birth_date",)}, "birth-date-needs-id-number"),
+        ({"fields": ()}, "nothing-asked"),
         ({"reason": " "}, "required"),
         ({"usage": "browse"}, "unknown-code"),
     ],

@@ -99,6 +99,8 @@ def test_a_cursor_is_worth_nothing_to_another_person_question_or_hand(world: Wor
         (world.caller("S-1"), {"limit": 5}, "x" * 500),
         (world.caller("S-1"), {"limit": 5}, "不是游标"),
         (world.caller("S-1"), {"limit": 5}, ""),
+        (world.caller("S-1"), {"limit": 5}, cursor + "!!"),
+        (world.caller("S-1"), {"limit": 5}, cursor[:4] + " " + cursor[4:]),
     ]
     for caller, body, given in attempts:
         with pytest.raises(CursorRefused):

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import event
 
 from archive.finding import find
 from archive.intake import deposit_many
 from archive.reading import view
 from case_world import FONDS, World
 from petition_records import accusation
+from statement_notes import statements_of
 from vault.errors import CannotOpen
 from vault.store import delete_wraps
-
-
-@contextmanager
-def counted(world: World) -> Iterator[list[str]]:
-    seen: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(world.desk.db.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(world.desk.db.engine, "before_cursor_execute", note)
 
 
 def test_a_page_takes_as_many_statements_for_many_cases_and_units_as_for_few(world: World) -> None:
@@ -42,7 +27,7 @@ def test_a_page_takes_as_many_statements_for_many_cases_and_units_as_for_few(wor
         made.append(accusation() | {"case_no": f"XF-{part}-a"})
         deposit_many(world.desk, world.system, made)
         find(world.desk, inspector, {})
-        with counted(world) as statements:
+        with statements_of(world.desk.db) as statements:
             page = find(world.desk, inspector, {})
         counts.append((len(page.rows), len(statements)))
     (few, first), (many, second) = counts

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from access_forms import form, granted
 from acts.desk import Caller, Desk
 from acts.errors import Refused
 from archive.errors import KeyReused, VersionMoved
@@ -27,10 +28,10 @@ from archive.versions import correct, supplement
 from audit.sequencing import Sequencer
 from case_world import FONDS, World
 from foundation import steps
-from foundation.errors import ArchiveError, InvalidInput, NotFound
+from foundation.errors import ArchiveError, InvalidInput, NotFound, StorageUnavailable
 from foundation.tables import idempotency
 from foundation.uow import UnitOfWork
-from keyed_acts import ACTS, RATING, act_named, form, granted
+from keyed_acts import ACTS, RATING, act_named
 from policies.errors import VersionChanged
 
 REPEATS = {"deposit.repeated", "request.repeated"}
@@ -61,7 +62,7 @@ class AnswerLostError(Exception):
 
 @contextmanager
 def lost_after_commit(world: World, kind: str) -> Iterator[None]:
-    """The act that leaves an entry of this kind is committed, and its caller never hears of it."""
+    """The act that leaves an entry of this kind is committed, and its caller never hears of it: but by its key, or not at all."""
     before = len(world.entries(kind))
 
     def cut(step: str) -> None:
@@ -71,10 +72,11 @@ def lost_after_commit(world: World, kind: str) -> Iterator[None]:
 
     steps.install_hook(cut)
     try:
-        with pytest.raises(AnswerLostError):
+        with suppress(StorageUnavailable):
             yield
     finally:
         steps.install_hook(None)
+    assert len(world.entries(kind)) == before + 1
 
 
 @pytest.mark.parametrize("name", ACTS)
@@ -88,7 +90,7 @@ def test_an_act_whose_answer_was_lost_is_answered_again_and_done_once(world: Wor
     assert told(first) == told(second)
     assert state(world) == after
     assert len(world.entries(act.kind)) == done + 1
-    assert [entry.object["id"] for entry in world.entries(act.repeated)] == [world.entries(act.repeated)[0].object["id"]] * 2
+    assert len({entry.object["id"] for entry in world.entries(act.repeated)}) == 1
 
 
 @pytest.mark.parametrize("name", ACTS)
@@ -138,13 +140,25 @@ def test_without_a_key_an_act_done_already_is_refused_as_ever(world: World, name
 @pytest.mark.parametrize("name", ACTS)
 def test_what_is_kept_for_a_repetition_holds_nothing_that_was_sent(world: World, name: str) -> None:
     act = act_named(world, name)
-    act.do("k-1")
+    act.do("KANARI-10000001234")
     with world.desk.db.read() as conn:
         (row,) = conn.execute(select(idempotency)).all()
     assert set(row._mapping) == {"fonds", "account_id", "key", "fingerprint", "resource_id", "created_ms"}
     assert row.resource_id in {entry.id for entry in world.entries()}
     assert len(bytes(row.fingerprint)) == 32
-    assert not any(text in repr(tuple(row)) for text in ("KANARI", "金丝雀", "更正", "satisfied"))
+    assert not any(text in repr(tuple(row)) for text in ("KANARI", "10000001234", "金丝雀", "更正", "satisfied"))
+
+
+def test_a_key_is_known_again_under_a_new_digest_key_and_tells_no_two_accounts_alike(world: World) -> None:
+    act = act_named(world, "return")
+    first = act.do("k-1")
+    deposit(world.desk, world.system, world.record(case_no="XF-3"), idempotency_key="k-1")
+    world.desk.keys.new_generation(FONDS, "digest", world.clock.now())
+    assert act.do("k-1") == first
+    with pytest.raises(KeyReused):
+        act.other("k-1")
+    with world.desk.db.read() as conn:
+        assert len(set(conn.execute(select(idempotency.c.key)).scalars())) == 2
 
 
 @pytest.mark.parametrize("name", ["supplement", "file", "approve", "last approval", "return"])
@@ -196,10 +210,9 @@ def test_a_key_is_kept_for_a_week_and_then_forgotten(world: World, name: str) ->
         with pytest.raises(ArchiveError):
             act.do("k-1")
     assert len(world.entries(*REPEATS)) == repeats
-    world_case = deposit(world.desk, world.system, world.record(case_no="XF-LATER"), idempotency_key="k-2").case_id
+    later = deposit(world.desk, world.system, world.record(case_no="XF-LATER"), idempotency_key="k-2")
     with world.desk.db.read() as conn:
-        assert conn.execute(select(idempotency.c.key)).scalars().all() == ["k-2"]
-    assert world_case
+        assert conn.execute(select(idempotency.c.resource_id)).scalars().all() == [later.entry_id]
 
 
 def test_a_refused_attempt_leaves_its_key_free(world: World) -> None:

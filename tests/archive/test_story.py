@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 
+from access_forms import form
 from archive.finding import find
 from archive.finding_persons import find_person
 from archive.intake import deposit
 from archive.reading import view
 from archive.requests.approvals import Trim, decide_request
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from archive.requests.grants import give_back
 from archive.requests.openings import open_case, read_opening
 from archive.versions import correct, supplement
 from case_world import World
 from foundation.errors import NotFound
 from petition_records import ID_ZHANG, MOBILE
-from policies.level import Level
 
 
 def test_a_case_is_deposited_seen_masked_granted_in_part_and_opened_in_clear(world: World) -> None:
@@ -39,18 +37,8 @@ def test_a_case_is_deposited_seen_masked_granted_in_part_and_opened_in_clear(wor
     hits = find_person(world.desk, handler, "name", "张 三", purpose="review", reason="核对")
     assert [row.case_id for row in hits.rows] == [receipt.case_id]
 
-    form = Form(
-        cases=(receipt.case_id,),
-        paths=("petitioners[].name", "petitioners[].mobile", "content"),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查，需联系信访人",
-        usage="read-only",
-        max_uses=2,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, handler, form)
+    asked = form(world, receipt.case_id, fields=("petitioners[].name", "petitioners[].mobile", "content"))
+    filed = file(world.desk, handler, asked)
     first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
     assert first.status == "pending"
     second = decide_request(
@@ -60,7 +48,7 @@ def test_a_case_is_deposited_seen_masked_granted_in_part_and_opened_in_clear(wor
         verdict="approve",
         reason="仅限姓名和电话",
         if_match=first.version,
-        trim=Trim(paths=("petitioners[].name", "petitioners[].mobile")),
+        trim=Trim(fields=("petitioners[].name", "petitioners[].mobile")),
     )
     assert second.status == "approved"
     assert second.grant_id is not None

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from access_forms import form
 from acts.errors import Refused
 from archive.finding import Found, find
 from archive.finding_persons import find_person
 from archive.intake import deposit
 from archive.reading import view
 from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from archive.requests.grants import read_request, requests_of
 from audit.tables import log_details
 from case_world import FONDS, World
 from foundation.errors import ArchiveError, NotFound
 from petition_records import accusation
-from policies.level import Level
 from vault.details import Detail, open_detail
 
 EVERYTHING = {"facets": ["closure_type", "statutory_class", "petition_form", "stages[].stage", "grade"], "limit": 50}
@@ -98,24 +97,10 @@ def test_the_log_tells_an_attempt_on_the_wall_from_one_on_nothing_only_to_who_ma
     assert len({size for _, size in causes}) == 1
 
 
-def form(world: World, case_id: str) -> Form:
-    return Form(
-        cases=(case_id,),
-        paths=("content",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查",
-        usage="read-only",
-        max_uses=1,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=2),
-    )
-
-
 def test_a_form_whose_only_approver_is_accused_is_refused_at_filing_in_general_words(world: World) -> None:
     case_id = accused(world, "S-3")
     with pytest.raises(Refused) as caught:
-        file(world.desk, world.caller("S-1"), form(world, case_id))
+        file(world.desk, world.caller("S-1"), form(world, case_id, fields=("content",)))
     assert caught.value.reason == "nobody-can-approve"
     said = f"{caught.value.text_zh}{caught.value.text_en}"
     assert not any(word in said for word in ("隔离", "检举", "wall", "accused"))
@@ -123,13 +108,13 @@ def test_a_form_whose_only_approver_is_accused_is_refused_at_filing_in_general_w
 
 def test_an_accused_approver_neither_sees_nor_decides_a_request_that_names_the_case(world: World) -> None:
     innocent = deposit(world.desk, world.system, world.record()).case_id
-    filed = file(world.desk, world.caller("S-1"), form(world, innocent))
+    filed = file(world.desk, world.caller("S-1"), form(world, innocent, fields=("content",)))
     assert [one.request.request_id for one in requests_of(world.desk, world.caller("S-2"), to_decide=True)] == [filed.request_id]
     record = accusation() | {"case_no": "ACC-LATER"}
     record["involved_parties"][0]["party_user_ids"] = ["S-2"]
     case_id = deposit(world.desk, world.system, record).case_id
     with pytest.raises(ArchiveError):
-        file(world.desk, world.caller("S-1"), form(world, case_id))
+        file(world.desk, world.caller("S-1"), form(world, case_id, fields=("content",)))
     for attempt in (
         lambda: decide_request(world.desk, world.caller("S-2"), case_id, verdict="approve", reason="", if_match=1),
         lambda: read_request(world.desk, world.caller("S-2"), case_id),

@@ -8,13 +8,13 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import event
 
+from access_forms import form
 from archive.facts import case_facts
 from archive.finding import find
 from archive.intake import deposit
 from archive.reading import view
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from archive.walls import Whom
 from audit.trail import Question
 from auth.people import register_person
@@ -22,32 +22,24 @@ from case_world import FONDS, World
 from foundation.errors import ArchiveError
 from foundation.ids import new_id
 from petition_records import accusation
-from policies.level import Level
 from policies.wall import walled
 from reviews.questions import ask
+from statement_notes import statements_of
 from vault.blind import BlindKey
 
 
 @contextmanager
 def work(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Every statement, and every tag that is made, in their order."""
-    done: list[str] = []
     tag = BlindKey.tag
 
     def tagged(key: BlindKey, form: str, value: str) -> object:
         done.append(f"tag {form}")
         return tag(key, form, value)
 
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        done.append(statement)
-
-    event.listen(world.desk.db.engine, "before_cursor_execute", note)
-    try:
-        with monkeypatch.context() as patched:
-            patched.setattr(BlindKey, "tag", tagged)
-            yield done
-    finally:
-        event.remove(world.desk.db.engine, "before_cursor_execute", note)
+    with statements_of(world.desk.db) as done, monkeypatch.context() as patched:
+        patched.setattr(BlindKey, "tag", tagged)
+        yield done
 
 
 def attempted(world: World, monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> list[str]:
@@ -67,20 +59,6 @@ def accused(world: World, *people: str) -> str:
     return deposit(world.desk, world.system, record).case_id
 
 
-def form(world: World, case_id: str) -> Form:
-    return Form(
-        cases=(case_id,),
-        paths=("content",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查",
-        usage="read-only",
-        max_uses=1,
-        not_before=None,
-        expires_at=world.clock.now().replace(day=28),
-    )
-
-
 @pytest.mark.parametrize("act", [view, file], ids=["view", "file"])
 def test_the_work_of_a_refusal_tells_no_wall_from_an_absent_case(
     world: World, monkeypatch: pytest.MonkeyPatch, act: Callable[..., object]
@@ -92,7 +70,7 @@ def test_the_work_of_a_refusal_tells_no_wall_from_an_absent_case(
         "unresolved": accused(world, "nobody-we-know"),
     }
     world.do(lambda unit: [register_person(unit, staff_no=f"X-{one}", display_name=f"某{one}", at=world.clock.now()) for one in range(40)])
-    asked = {name: case_id if act is view else form(world, case_id) for name, case_id in targets.items()}
+    asked = {name: case_id if act is view else form(world, case_id, fields=("content",)) for name, case_id in targets.items()}
     caller = world.caller("S-5")
     for what in asked.values():  # whatever is prepared once is prepared
         attempted(world, monkeypatch, partial(act, world.desk, caller, what))

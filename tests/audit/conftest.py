@@ -52,7 +52,16 @@ class Log:
     publishing: Publishing
     entries: list[Ticket] = field(default_factory=list)
 
-    TABLES: ClassVar = ("log_entries", "log_subjects", "log_details", "log_tiles", "log_checkpoints", "log_signers", "log_heads")
+    TABLES: ClassVar = (
+        "log_entries",
+        "log_subjects",
+        "log_details",
+        "log_tiles",
+        "log_spans",
+        "log_checkpoints",
+        "log_signers",
+        "log_heads",
+    )
 
     def event(self, **given: Any) -> Event:
         """An event that differs from every other by its case."""

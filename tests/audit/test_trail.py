@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import datetime, timedelta
 
 import pytest
@@ -155,3 +156,32 @@ def test_an_entry_is_found_by_its_id_in_its_own_log_alone(log):
         assert (found.index, found.entry.id) == (1, ticket.entry_id)
         with pytest.raises(NoSuchEntry):
             entry_named(conn, "f-2", ticket.entry_id)
+
+
+def test_a_question_about_a_time_finds_all_of_it_also_where_clocks_jumped(log):
+    chance = random.Random(7)
+    start = log.clock.now()
+    # Some minutes forwards and back, with jumps of days, in commits of all lengths around the tiles' edges.
+    now, times = start, []
+    for _ in range(800):
+        now += timedelta(seconds=chance.uniform(-60, 90)) if chance.random() < 0.98 else timedelta(days=chance.choice((-3, 3)))
+        times.append(now.replace(microsecond=now.microsecond // 1000 * 1000))
+    events = [log.event(time=one) for one in times]
+    at = 0
+    while at < len(events):
+        step = chance.choice((1, 7, 100, 255, 256, 300))
+        log.add(*events[at : at + step])
+        at += step
+    for _ in range(60):
+        since, until = sorted(chance.sample(times, 2))
+        question = Question(since=chance.choice((since, None)), until=chance.choice((until, None)))
+        expected = [
+            at for at, one in enumerate(times) if (question.since is None or one >= since) and (question.until is None or one < until)
+        ]
+        found, cursor = [], None
+        while True:
+            page = ask(log.db, FONDS, question, cursor=cursor, limit=MAX_PAGE)
+            found += [one.index for one in page.found]
+            if (cursor := page.next_cursor) is None:
+                break
+        assert found[::-1] == expected

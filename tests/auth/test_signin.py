@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from auth.errors import SignInRefused
 from auth.passwords import Passwords
@@ -14,6 +14,7 @@ from auth.sessions import principal_of
 from auth.tables import accounts, sign_in_failures
 from auth_office import FONDS, OWN, Office, refusal
 from foundation.tables import SYSTEM_FONDS
+from statement_notes import statements_of
 
 
 def test_signing_in_opens_a_session_and_puts_it_on_record(office: Office) -> None:
@@ -66,18 +67,12 @@ def test_every_cause_is_refused_in_the_same_words_with_the_same_work(office: Off
     refusal(lambda: office.sign_in("nobody.before", OWN))
     seen: set[tuple[Any, ...]] = set()
     for login, secret, code, fonds in _causes(office).values():
-        statements: list[str] = []
-
-        def count(_c: Any, _cur: Any, statement: str, *_rest: Any, into: list[str] = statements) -> None:
-            if "log_subjects" not in statement:
-                into.append(statement)
-
         before = office.ctx.passwords.computed
-        event.listen(office.database.engine, "before_cursor_execute", count)
-        refused = refusal(partial(office.sign_in, login, secret, code, fonds=fonds))
-        event.remove(office.database.engine, "before_cursor_execute", count)
+        with statements_of(office.database) as statements:
+            refused = refusal(partial(office.sign_in, login, secret, code, fonds=fonds))
         assert office.ctx.passwords.computed == before + 1
-        seen.add((type(refused), refused.text_zh, refused.text_en, str(refused.params), tuple(statements)))
+        alike = tuple(one for one in statements if "log_subjects" not in one)
+        seen.add((type(refused), refused.text_zh, refused.text_en, str(refused.params), alike))
     assert len(seen) == 1
     assert seen.pop()[0] is SignInRefused
 
@@ -94,15 +89,28 @@ def test_every_refusal_is_on_record_with_its_true_reason_before_it_is_raised(off
 def test_what_was_typed_as_an_unknown_login_is_nowhere_in_the_database(office: Office) -> None:
     """People type their secret into the login box."""
     typed = "lantern-over-quiet-river-nine"
-    before = len(office.entries("session.refused", SYSTEM_FONDS))
+    known, _ = office.settled("zhang.san", "handler")
+    before = len(office.entries("session.refused"))
     refusal(lambda: office.sign_in(typed, "anything at all"))
-    entries = office.entries("session.refused", SYSTEM_FONDS)
+    entries = office.entries("session.refused")
     assert len(entries) == before + 1
     assert entries[-1]["reason"] == "unknown-login"
     assert "object" not in entries[-1]
     assert typed not in json.dumps(entries)
     with office.database.read() as conn:
-        assert all(typed not in str(row) and row.account_id == "nobody" for row in conn.execute(select(sign_in_failures)))
+        assert all(typed not in str(row) and row.account_id in {"nobody", known} for row in conn.execute(select(sign_in_failures)))
+
+
+def test_the_sizes_of_the_logs_tell_no_login_that_exists_from_one_that_does_not(office: Office) -> None:
+    """Sizes are in every checkpoint, and checkpoints are for everybody."""
+    seen = set()
+    for login, secret, code, fonds in _causes(office).values():
+        before = [len(office.entries("session.refused", of)) for of in (FONDS, SYSTEM_FONDS)]
+        refusal(partial(office.sign_in, login, secret, code, fonds=fonds))
+        after = [len(office.entries("session.refused", of)) for of in (FONDS, SYSTEM_FONDS)]
+        if fonds == FONDS:
+            seen.add(tuple(now - then for now, then in zip(after, before, strict=True)))
+    assert seen == {(1, 0)}
 
 
 def test_an_account_blocked_between_check_and_opening_gets_no_session(office: Office) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from access_forms import granted
 from acts.errors import Refused
 from archive.intake import deposit
-from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
 from archive.requests.grants import give_back
 from archive.requests.openings import ClearView, ClockBehind, open_case
 from audit.publishing import Publishing
@@ -20,7 +18,6 @@ from crash_archive import CrashArchive, record_for
 from crash_oracle import Oracle
 from foundation.clock import iso, parse_iso
 from fresh_databases import DatabaseUrls
-from policies.level import Level
 
 
 @pytest.fixture
@@ -34,25 +31,10 @@ def world(archive: CrashArchive) -> Iterator[World]:
         yield opened
 
 
-def granted(world: World, *, max_uses: int = 2) -> tuple[str, str]:
+def one_grant(world: World) -> tuple[str, str]:
     """A grant of one case from now on, for three days: (grant id, case id)."""
     case_id = deposit(world.desk, world.system, record_for("clock-2025")).case_id
-    form = Form(
-        cases=(case_id,),
-        paths=("petitioners[].name",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查",
-        usage="read-only",
-        max_uses=max_uses,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, world.caller("S-1"), form)
-    decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
-    done = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason="", if_match=2)
-    assert done.grant_id is not None
-    return done.grant_id, case_id
+    return granted(world, case_id, fields=("petitioners[].name",)), case_id
 
 
 def opened(world: World, grant: tuple[str, str]) -> ClearView:
@@ -76,7 +58,7 @@ def test_entries_keep_the_order_they_were_committed_in_when_the_clock_goes_back(
 
 
 def test_nothing_is_opened_at_a_time_the_log_has_left_behind(world: World) -> None:
-    grant = granted(world)
+    grant = one_grant(world)
     world.clock.advance(7200)
     first = opened(world, grant)
     for back in (600, 3600):  # inside the session, then before it and after the grant was made
@@ -94,7 +76,7 @@ def test_nothing_is_opened_at_a_time_the_log_has_left_behind(world: World) -> No
 
 
 def test_a_grant_that_has_expired_is_not_revived_by_a_clock_set_back(world: World) -> None:
-    grant = granted(world)
+    grant = one_grant(world)
     world.clock.advance(4 * 86400)
     with pytest.raises(Refused):
         opened(world, grant)
@@ -108,7 +90,7 @@ def test_a_grant_that_has_expired_is_not_revived_by_a_clock_set_back(world: Worl
 
 
 def test_a_grant_that_was_given_back_stays_so_whatever_the_clock_says(world: World) -> None:
-    grant = granted(world)
+    grant = one_grant(world)
     world.clock.advance(3600)
     opened(world, grant)
     give_back(world.desk, world.caller("S-1"), grant[0])

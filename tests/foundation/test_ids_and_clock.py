@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.clock import MovableClock, from_ms, iso, office_day, parse_iso, to_ms
-from foundation.ids import is_id, new_id
+from foundation.ids import is_id, new_id, new_ids
 
 
 def test_ids_are_version_7_and_sort_by_the_time_they_were_made() -> None:
@@ -22,6 +22,14 @@ def test_ids_made_by_many_threads_never_repeat() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: new_id(), range(20_000)))
     assert len(set(made)) == len(made)
+
+
+def test_ids_made_at_once_are_ids_like_any_other() -> None:
+    made = new_ids(2000)
+    assert all(uuid.UUID(one).version == 7 and uuid.UUID(one).variant == uuid.RFC_4122 and is_id(one) for one in made)
+    assert len(set(made)) == len(made)
+    assert {one[19] for one in made} == set("89ab")
+    assert new_ids(0) == []
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,55 @@ def test_many_acts_that_wait_share_commits(uow: UnitOfWork, sequencer: CountingS
     assert len(sequencer.groups) < 400
 
 
+def test_an_act_alone_is_committed_on_its_own_thread(uow: UnitOfWork) -> None:
+    assert uow.bookkeep(FONDS, lambda _unit: threading.get_ident()) == threading.get_ident()
+
+
+@pytest.mark.parametrize(("committed", "error"), [(False, KeyboardInterrupt), (True, KeyboardInterrupt), (True, MemoryError)])
+def test_a_leader_told_to_stop_takes_nobody_with_it_and_runs_nothing_twice(
+    uow: UnitOfWork,
+    database: Database,
+    sequencer: CountingSequencer,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    *,
+    committed: bool,
+) -> None:
+    # Ctrl-C reaches the main thread alone; here it is raised in the leader's, before or after the commit of a group.
+    held, wait = threading.Event(), threading.Event()
+
+    def hold(unit: Unit) -> Ticket:
+        held.set()
+        assert wait.wait(10)
+        return put(unit, "first")
+
+    def step(name: str) -> None:
+        if name == ("uow.committed" if committed else "uow.sequenced") and sequencer.groups[-1] > 1:
+            monkeypatch.undo()
+            raise error
+
+    ran: list[int] = []
+
+    def act(i: int, unit: Unit) -> Ticket:
+        ran.append(i)
+        return put(unit, f"n{i}")
+
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(uow.run, FONDS, hold)
+        assert held.wait(10)
+        rest = [pool.submit(uow.run, FONDS, partial(act, i)) for i in range(4)]
+        while uow.waiting() < 4:
+            threading.Event().wait(0.01)
+        monkeypatch.setattr("foundation.uow.reach", step)
+        wait.set()
+        assert first.result(10).index == 0
+        errors = [one.exception(10) for one in rest]
+    assert sorted(ran) == [0, 1, 2, 3]
+    assert all(isinstance(error, StorageUnavailable | KeyboardInterrupt) for error in errors)
+    assert names(database) == ({"first", "n0", "n1", "n2", "n3"} if committed else {"first"})
+    assert uow.run(FONDS, lambda unit: put(unit, "after")).index > 0
+
+
 def test_places_are_contiguous_whatever_fails_between(uow: UnitOfWork, database: Database) -> None:
     def act(i: int) -> int | None:
         try:

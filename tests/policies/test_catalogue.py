@@ -11,8 +11,8 @@ import pytest
 
 from foundation.errors import InvalidInput
 from petition_records import typical
+from policies import field_docs
 from policies.errors import RulebookRefused
-from policies.field_docs import field_documentation
 from policies.form_schema import json_schema
 from policies.masked_copy import mask_record
 from policies.rulebook import load
@@ -103,7 +103,7 @@ def test_one_entry_in_fields_toml_is_a_field_at_every_door(sealed: bool) -> None
         else:
             assert checked.facts[path] == (None, card)
             assert checked.search_terms[path] == (card,)
-        assert "petitioners[].bank_card" in field_documentation(rulebook)
+        assert "petitioners[].bank_card" in field_docs.render(rulebook)
         item = json_schema(rulebook)["properties"]["petitioners"]["items"]
         assert item["properties"]["bank_card"]["maxLength"] == 30
         jsonschema.validate(record, json_schema(rulebook))
@@ -251,8 +251,3 @@ def test_the_top_classes_of_real_petitions_are_known(shared_data: Any) -> None:
     tops = {row.split(",")[0].strip('"') for row in rows if row.strip()}
     assert len(tops) == 15
     assert tops <= set(base().codes["content_category_l1"].spellings)
-
-
-def test_the_field_documentation_is_current(pytestconfig: pytest.Config) -> None:
-    page = pytestconfig.rootpath / "docs" / "fields.md"
-    assert page.read_text("utf-8") == field_documentation(base()), "run: python -m policies.field_docs > docs/fields.md"

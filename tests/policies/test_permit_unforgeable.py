@@ -72,10 +72,8 @@ def test_the_levels_of_a_permit_cannot_be_altered() -> None:
 
 def test_a_permit_allows_nothing_of_another_case_or_version() -> None:
     one = made()
-    assert one.level("c1", 1, w.NAME) is Level.CLEAR
     assert w.NAME in one.clear("c1", 1)
     assert one.clear("c2", 1) == one.clear("c1", 2) == frozenset()
-    assert one.level("c2", 1, w.NAME) is one.level("c1", 2, w.NAME) is one.level("c1", 1, "nothing") is Level.WITHHELD
 
 
 def test_no_module_of_the_project_but_permit_and_decide_names_the_seal() -> None:

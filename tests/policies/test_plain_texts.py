@@ -39,6 +39,10 @@ SLIPS = {
     "mobile": f"A{MOBILE}",
     "parted mobile": "100-0000-1234",
     "mobile in words": "一〇〇〇〇〇〇一二三四",
+    "mobile in rounds": "一○○○○○○一二三四",
+    "mobile in Suzhou numerals": "〡〇〇〇〇〇〇〡〢〣〤",
+    "Tibetan mobile": "༡༠༠༠༠༠༠༡༢༣༤",
+    "Mongolian mobile": "᠑᠐᠐᠐᠐᠐᠐᠑᠒᠓᠔",
 }
 
 
@@ -89,6 +93,13 @@ def test_titles_of_real_policies_are_taken(title: str) -> None:
     assert found(title) == []
 
 
+def test_two_readable_lines_or_codes_are_not_read_as_one() -> None:
+    half = len(MOBILE) // 2
+    record = typical() | {"registering_unit_code": MOBILE[:half], "cooperating_unit_codes": [MOBILE[half:]]}
+    record["policy_bases"] = [{"policy_title": f"文号{MOBILE[:half]}"}, {"policy_title": MOBILE[half:]}]
+    assert faults(read(record), base()) == []
+
+
 def test_every_readable_field_is_swept_or_takes_values_of_a_closed_kind() -> None:
     for one in READABLE:
         # Keys of provenance are paths of fields, its values a code list.
@@ -112,6 +123,12 @@ def test_no_readable_code_or_line_names_a_person_or_number_of_its_case(one: Fiel
         said = list(error.faults)
     assert [fault.path for fault in said] == [place]
     assert SLIPS[slip] not in repr(said)
+
+
+@pytest.mark.parametrize("number", ["一三九九九九九一二三四", "壹叁玖-玖玖玖玖-壹贰叁肆", "༡༣༩༩༩༩༩༡༢༣༤"])
+def test_a_strangers_mobile_number_is_found_in_codes_and_lines_however_its_digits_are_written(number: str) -> None:
+    assert found(f"电话{number}") == ["policy_bases[1].policy_title"]
+    assert [fault.path for fault in faults(read(typical() | {"case_no": f"XF-{number}"}), base())] == ["case_no"]
 
 
 def test_slips_in_several_places_are_named_at_each() -> None:

@@ -170,6 +170,24 @@ def test_one_person_has_one_token_through_all_texts_of_a_case() -> None:
     assert third == "打〔电话1〕"
 
 
+WORDS = (
+    "张建国", "张", "建 国", "欧阳", "小明", "老", "王", "先生", "主任", "某", "我叫", "姓名：", "李四光", "10000001234", "100", "0000",
+    "1234", "一三", "〇", "0", "9", "-", " ", "　", "·", "\u200b", "，", "\n", "号", "栋", "室", "501", "2021-03", "-05", "19", "QQ", "Q",
+    "\t", "微信", "京", "A", "BCDEF", "12345", "zhang", "@", "qq.com", "幸福路", "12号", "元", "万",
+)  # fmt: skip
+
+
+@settings(max_examples=3000)
+@given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map("".join), max_size=5))
+def test_texts_looked_through_at_once_are_redacted_as_one_after_the_other(texts: list[str]) -> None:
+    one_by_one = Redactor(known(), NAMES)
+    assert Redactor(known(), NAMES).texts(texts) == [one_by_one.text(text) for text in texts]
+
+
+def test_texts_with_the_parting_character_in_them_are_redacted_too() -> None:
+    assert Redactor(known(), NAMES).texts(["张建国\x00", "张建国"]) == ["〔姓名1〕\x00", "〔姓名1〕"]
+
+
 def test_spans_point_into_the_original_and_do_not_overlap() -> None:
     text = "张\u200b建国（ｚｈａｎｇ＠ｑｑ．ｃｏｍ）电话100-0000-1234"
     result = run(text)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from access_forms import form
 from acts.errors import Refused
 from archive.finding import find
 from archive.intake import deposit
 from archive.reading import view
 from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from archive.requests.grants import give_back, read_request, requests_of, revoke
 from archive.requests.openings import open_case
+from audit.tables import log_entries
 from audit.trail import Question
 from case_world import FONDS, World
 from foundation.canonical import canonical
 from foundation.errors import ArchiveError, NotFound
 from foundation.ids import new_id
 from petition_records import accusation
-from policies.level import Level
 from reviews import questions
 from reviews.questions import Shown, ask, read_entry
+from tlog.merkle import leaf_hash
 from vault.signer import digest_matches
 
 # Members that differ from entry to entry of the same act.
@@ -55,18 +57,7 @@ def hidden(world: World) -> str:
 
 def granted(world: World, *case_ids: str) -> tuple[str, str]:
     """File as the handler and let everybody on the chain approve; the ids of form and grant."""
-    form = Form(
-        cases=case_ids,
-        paths=("petitioners[].name",),
-        level=Level.CLEAR,
-        purpose="review",
-        reason="办理复查",
-        usage="read-only",
-        max_uses=3,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, world.caller("S-1"), form)
+    filed = file(world.desk, world.caller("S-1"), form(world, *case_ids, fields=("petitioners[].name",)))
     version, grant_id = 1, None
     for approver in ("S-2", "S-8", "S-3"):
         if grant_id is None:
@@ -254,3 +245,24 @@ def test_pages_cut_at_milestones_meet_without_gap_or_overlap(world: World, plain
             if cursor is None:
                 break
         assert found == whole
+
+
+@pytest.mark.parametrize("with_hidden", [False, True])
+def test_the_public_leaf_hash_of_a_list_confirms_no_guess_of_what_was_left_out(
+    world: World, plain: str, request: pytest.FixtureRequest, *, with_hidden: bool
+) -> None:
+    # Hash tiles are public. Whoever could put the entry together from what the trail shows would learn whether more was on the list.
+    if with_hidden:
+        request.getfixturevalue("hidden")
+    find(world.desk, world.caller("S-8"), {})
+    (shown,) = seen(world, kinds=("case.listed",))
+    with world.desk.db.read() as conn:
+        where = (log_entries.c.fonds == FONDS, log_entries.c.idx == shown.index)
+        leaf = bytes(conn.execute(select(log_entries.c.leaf_hash).where(*where)).scalar_one())
+    logged = world.entries("case.listed")[-1]
+    assert leaf_hash(logged.body) == leaf
+    guesses = [{**shown.members, "data": {**shown.members["data"], "shown": count}} for count in range(60)]
+    assert leaf not in {leaf_hash(canonical(one)) for one in guesses}
+    # The guess is right but for the part that is never shown.
+    named = {**shown.members, "cases": list(logged.cases)}
+    assert leaf in {leaf_hash(canonical({**named, "data": {**one["data"], "blind": logged.data["blind"]}})) for one in guesses}

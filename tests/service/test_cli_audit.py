@@ -163,9 +163,37 @@ def test_what_a_killed_process_left_among_the_anchors_is_cleared_at_start(archiv
 
 
 def test_a_fonds_that_is_not_there_gets_no_log_by_being_asked_for(archive_copy: Terminal, tmp_path: Path) -> None:
-    said = archive_copy.run("audit", "export", str(tmp_path / "none"), "--fonds", "NONE")
-    assert (said.status, "key-missing" in said.text) == (1, True)
+    for words in (
+        ("audit", "export", str(tmp_path / "none"), "--fonds", "NONE"),
+        ("audit", "fsck", "--fonds", "NONE"),
+        ("audit", "admit-restored", "--fonds", "NONE", "--reason", "x"),
+    ):
+        said = archive_copy.run(*words)
+        assert (said.status, "没有全宗 NONE；这个档案库的日志属于：QH01、system。" in said.text) == (1, True), words
+        assert "There is no fonds NONE" in said.text
+    listed = archive_copy.run("keys", "list", "--fonds", "NONE")
+    assert (listed.status, "密钥环中没有全宗 NONE" in listed.text) == (1, True)
     assert archive_copy.entries("NONE") == 0
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_log_is_not_exported_into_the_export_of_another(archive_copy: Terminal, exported: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in exported.rglob("*") if path.is_file()}
+    said = archive_copy.run("audit", "export", str(exported), "--fonds", "system")
+    assert said.status == 1
+    assert "中是日志 archive.example/QH01 的导出，不是 archive.example/system 的；未作任何改动，请另选一个空目录。" in said.text
+    assert {path: path.read_bytes() for path in exported.rglob("*") if path.is_file()} == before
+    assert archive_copy.entries("system", "log.exported") == 0
+    said = archive_copy.run("audit", "export", str(tmp_path / "other"), "--fonds", "system", "--key", archive_copy.vkey("system"))
+    assert (said.status, "--key 只与 --url 同用" in said.text) == (2, True)
+
+
+def test_an_export_that_cannot_open_the_archive_points_to_the_service(archive_copy: Terminal, tmp_path: Path) -> None:
+    kept = {"ARCHIVE_HOME": str(archive_copy.home)}
+    said = archive_copy.run("audit", "export", str(tmp_path / "none"), "--fonds", FONDS, environment=kept)
+    assert (said.status, "无法解锁密钥环" in said.text) == (1, True)
+    assert "可加 --url 和 --login 由服务导出，不需要密钥环的凭据。" in said.text
+    assert "(key-ring-credential)" in said.text
 
 
 def test_a_row_changed_in_the_database_is_named_by_fsck(archive_copy: Terminal) -> None:

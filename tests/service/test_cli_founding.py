@@ -277,10 +277,12 @@ def test_the_help_teaches_in_chinese_first_and_english(founded_once: tuple[Termi
         "tour",
         "audit",
         "keys",
+        "witness",
     }
     pages = [(name, "--help") for name in names] + [
         ("audit", one, "--help") for one in ("export", "verify", "status", "fsck", "admit-restored")
     ]
+    pages += [("witness", one, "--help") for one in ("init", "trust", "serve", "status", "verify")]
     for words in [*pages, ("keys", "rotate", "--help"), ("keys", "list", "--help")]:
         text = terminal.run(*words).text
         assert re.search(r"[\u4e00-\u9fff]", text), words

@@ -31,6 +31,7 @@ from service.cli.serving import Running, listen
 from service.cli.staffing import Settled, furnish, settle
 from service.generator.cases import generate
 from service.wiring import Settings, open_archive
+from tlog.errors import NoKnownSignature
 
 OFFICE = OFFICES[1]
 FONDS = OFFICE.fonds.code
@@ -142,6 +143,7 @@ def test_only_an_archivist_imports(staffed: Staffed, cases: Path) -> None:
         "import", str(cases), "--fonds", FONDS, "--login", settled.login, typed=f"{settled.secret}\n{_fresh_code(settled)}\n"
     )
     assert (said.status, "role-not-held" in said.text) == (1, True)
+    assert "此操作须由档案员（archivist）登录" in said.text
 
 
 def test_a_wrong_secret_at_the_terminal_is_refused_and_on_record(staffed: Staffed, cases: Path) -> None:
@@ -184,7 +186,7 @@ def test_a_first_sign_in_at_the_terminal_makes_an_account_usable(staffed: Staffe
     assert said.status == 0, said.text
     assert OWN not in said.text
     again = staffed.terminal.run(*words, typed=f"{first.secret}\n")
-    assert (again.status, "用户名、口令" in again.text) == (1, True)
+    assert (again.status, "登录名、口令" in again.text) == (1, True)
 
 
 def test_a_secret_that_breaks_the_rules_is_refused_with_its_reasons(staffed: Staffed, served: str) -> None:
@@ -199,8 +201,14 @@ def test_a_secret_that_breaks_the_rules_is_refused_with_its_reasons(staffed: Sta
 def test_a_security_auditor_exports_the_log_from_the_running_service(staffed: Staffed, served: str, tmp_path: Path) -> None:
     settled = staffed.three["auditadmin"]
     words = ("--fonds", FONDS, "--login", settled.login, "--url", served)
+    entries = staffed.terminal.entries(FONDS, "session.closed")
     said = staffed.terminal.run("audit", "export", str(tmp_path / "export"), *words, typed=f"{settled.secret}\n{_fresh_code(settled)}\n")
     assert said.status == 0, said.text
+    assert staffed.terminal.entries(FONDS, "session.closed") == entries + 1
+    another = (*words, "--key", staffed.terminal.vkey("system"))
+    with pytest.raises(NoKnownSignature):
+        staffed.terminal.run("audit", "export", str(tmp_path / "y"), *another, typed=f"{settled.secret}\n{_fresh_code(settled)}\n")
+    assert not (tmp_path / "y").exists()
     assert staffed.terminal.run("audit", "verify", str(tmp_path / "export"), "--key", staffed.terminal.vkey(FONDS)).status == 0
     assert staffed.terminal.run("audit", "export", str(tmp_path / "x"), "--fonds", FONDS, "--url", served).status == 2
 
@@ -211,7 +219,16 @@ def test_a_handler_may_not_export_the_log(staffed: Staffed, served: str, tmp_pat
     assert staffed.terminal.run("first-sign-in", *words, typed=f"{first.secret}\n{OWN}\n").status == 0
     said = staffed.terminal.run("audit", "export", str(tmp_path / "export"), *words, typed=f"{OWN}\n\n")
     assert said.status == 1
+    assert "导出日志须由安全审计员登录" in said.text
     assert not (tmp_path / "export").exists()
+
+
+def test_a_secret_goes_to_no_address_that_would_carry_it_in_clear(staffed: Staffed, tmp_path: Path) -> None:
+    words = ("--fonds", FONDS, "--login", "s1001", "--url")
+    for url, why in (("http://archive.example", "其他主机须用 https://"), ("127.0.0.1:8700", "地址须形如 https://")):
+        for command in (("first-sign-in",), ("audit", "export", str(tmp_path / "export"))):
+            said = staffed.terminal.run(*command, *words, url, typed="nobody's secret\n")
+            assert (said.status, why in said.text) == (2, True), said.text
 
 
 def test_keys_are_not_rotated_beside_a_service_that_owns_the_file(staffed: Staffed, served: str) -> None:

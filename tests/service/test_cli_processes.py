@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -83,6 +84,34 @@ def test_the_demonstration_is_made_reused_and_remade(tmp_path: Path) -> None:
     third = run(*words, "--fresh", folder=tmp_path)
     assert third.returncode == 0, third.stdout + third.stderr
     assert set(_SECRET.findall(third.stdout)).isdisjoint(secrets)
+
+
+def test_a_second_demonstration_is_told_what_to_do_and_changes_nothing(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("demo", "--home", "var", "--port", str(port), "--cases", "10", folder=tmp_path)
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} 已被别的程序占用，什么也没有建立或改动。" in done.stderr
+    assert done.stderr.count("demo --home var --port 0") == 2
+    assert not (tmp_path / "var").exists()
+
+    words = [*COMMAND, "demo", "--home", "var", "--port", "0", "--cases", "10"]
+    first = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    try:
+        assert first.stdout is not None
+        url = next(found[0] for line in first.stdout if (found := re.findall(r"^服务地址：(\S+?)（", line)))
+        for more in ((), ("--fresh",)):
+            second = run("demo", "--home", "var", "--port", "0", *more, folder=tmp_path)
+            assert second.returncode == 1
+            assert f"演示库 var 已由另一个终端打开，地址 {url}，可以直接使用" in second.stderr
+            assert f"is open in another terminal, at {url}: use it" in second.stderr
+            assert second.stderr.count("demo --home var-2 --port 0") == 2
+        with urllib.request.urlopen(f"{url}/readyz", timeout=5) as answer:
+            assert answer.status == 200
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=60)
+    assert not (tmp_path / "var" / "served-at").exists()
 
 
 def test_the_demonstration_touches_no_folder_it_did_not_make(tmp_path: Path) -> None:

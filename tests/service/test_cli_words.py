@@ -19,6 +19,7 @@ from command_line import INIT, Terminal
 from foundation.errors import WrongDatabase
 from house_rules import ROOT
 from service.cli.main import app
+from service.cli.misuse import in_chinese
 from service.wiring import Settings, open_archive
 
 COMMAND = (sys.executable, "-m", "service.cli.main")
@@ -157,10 +158,19 @@ def test_a_database_that_does_not_answer_is_told_with_the_setting_that_names_it(
 
 def test_wrong_usage_is_told_in_chinese_and_english_with_status_two(tmp_path: Path) -> None:
     for words, zh in (
-        (("inti",), "没有这个命令"),
-        (("init", "--fons", "X"), "没有选项 --fons"),
-        (("audit", "verify"), "缺少"),
-        (("serve", "--port", "many"), "取值不对"),
+        (("inti",), "没有命令 inti，是否应为 init"),
+        (("xyz",), "没有命令 xyz；"),
+        (("init", "--fons", "X"), "没有选项 --fons，是否应为 --fonds"),
+        (("audit", "verify"), "缺少 DIR"),
+        (("audit", "export", "out"), "缺少选项 --fonds"),
+        (("serve", "--port", "many"), "--port 须为整数"),
+        (("serve", "--port", "70000"), "--port 不得大于 65535"),
+        (("generate", "0"), "N 不得小于 1"),
+        (("generate", "3", "4", "5"), "多写了 4 5"),
+        (("generate", "3", "--seed"), "选项 --seed 后面缺少取值"),
+        (("demo", "--fresh=1"), "选项 --fresh 不带取值"),
+        (("import", "absent.csv"), "FILE 所指的文件 absent.csv 不存在"),
+        (("import", "."), "FILE 所指的 . 是文件夹，须为文件"),
         (("audit", "verify", ".", "--key", "nonsense"), "不是验证公钥"),
         (("init",), "还有问题没有回答"),
     ):
@@ -198,10 +208,30 @@ def test_a_folder_one_cannot_write_is_told_in_words(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
+def test_wrong_usage_of_a_form_that_is_not_known_is_quoted() -> None:
+    assert in_chinese("Something new.") == "“Something new”"
+    assert in_chinese("Invalid value for '--x': odd.") == "--x 的取值不对（odd.）"
+
+
+def test_the_program_says_which_version_it_is(tmp_path: Path) -> None:
+    said = run("--version", folder=tmp_path)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert re.fullmatch(r"petition-archive \d+\.\d+\.\d+\n", said.stdout)
+
+
+def test_no_list_of_commands_is_cut_short(tmp_path: Path) -> None:
+    terminal = Terminal.at(tmp_path)
+    for words in ((), *((name,) for name in _names(()) if _names((name,)))):
+        listed = terminal.run(*words, "--help", environment={"COLUMNS": "80"}).text.partition("Commands:")[2].partition("退出码")[0]
+        assert len(_names(words)) >= 3
+        for line in listed.strip().splitlines():
+            assert re.fullmatch(r" *[a-z-]+ +[\u4e00-\u9fff、。，：；]+ / .*[^.]", line.rstrip()), line
+
+
 def test_every_help_page_teaches_an_example_what_is_written_and_the_status(tmp_path: Path) -> None:
     terminal = Terminal.at(tmp_path)
-    pages: list[tuple[str, ...]] = [(name,) for name in _names(()) if name not in {"audit", "keys"}]
-    pages += [(group, name) for group in ("audit", "keys") for name in _names((group,))]
+    pages: list[tuple[str, ...]] = [(name,) for name in _names(()) if not _names((name,))]
+    pages += [(group, name) for group in _names(()) for name in _names((group,))]
     assert len(pages) >= 16
     for words in pages:
         text = terminal.run(*words, "--help").text
@@ -236,7 +266,7 @@ def test_the_launcher_shows_every_option_of_the_demonstration(launcher: ModuleTy
 
 def test_the_launcher_explains_itself_in_an_empty_environment(tmp_path: Path) -> None:
     for words, told in (
-        ((), ("demo", "test", "bench", "soak", "matrix", "lint", "doctor")),
+        ((), ("demo", "test", "bench", "soak", "render", "lint", "doctor")),
         (("demo", "--help"), ("--cases", "--fresh", "--home")),
         (("soak", "--help"), ("--fresh", "--seed", "--laws")),
         (("bench", "--help"), ("--rounds", "--print")),

@@ -39,7 +39,6 @@ from vault.unlock import Credential, Passphrase
 from vault.wraps import unwrap_data_key, unwrap_mask_key
 
 WORDS = "a passphrase of the tests 长口令"
-ACCOUNT = "01890000-0000-7000-8000-0000000000bb"
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def crew(world: World, tmp_path: Path) -> Iterator[Crew]:
 def at_work(crew: Crew, world: World) -> Crew:
     """The crew once all its hands are ready."""
     tools, records = tools_of(world.desk, FONDS), [minimal()] * SMALL
-    wait_until(lambda: crew.prepare(tools, FONDS, ACCOUNT, records) is not None and all(hand.worked for hand in crew._hands))
+    wait_until(lambda: crew.prepare(tools, FONDS, records) is not None and all(hand.worked for hand in crew._hands))
     return crew
 
 
@@ -122,8 +121,9 @@ def told(ring: KeyRing, outcome: Outcome) -> object:
     ids = {item: f"{group}-{index}" for group, items in json.loads(one.version_row["item_ids"]).items() for index, item in enumerate(items)}
     opened = open_fields(one.seal_row["record"], unwrap_data_key(ring, data), context)
     own = {"case_id", "item_ids", "record", "masks"}
-    rows = [one.head, one.version_row, one.seal_row, one.mask_row, *one.tags, *one.terms, *one.units, *one.walls, *one.named]
+    rows = [one.head, one.version_row, one.seal_row, one.mask_row, *one.units, *one.walls, *one.named]
     return (
+        (one.tags, one.terms),
         [{name: value for name, value in row.items() if name not in own} for row in rows],
         {(path, ids.get(item, item)): content for (path, item), content in opened.items()},
         open_masks(one.mask_row["masks"], unwrap_mask_key(ring, masks), context),
@@ -134,9 +134,9 @@ def told(ring: KeyRing, outcome: Outcome) -> object:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_crew_and_one_process_make_the_same_of_good_and_bad_records(world: World, crew: Crew, seed: int) -> None:
     tools, records = tools_of(world.desk, FONDS), mixed(SMALL + 37, seed)
-    by_crew = at_work(crew, world).prepare(tools, FONDS, ACCOUNT, records)
+    by_crew = at_work(crew, world).prepare(tools, FONDS, records)
     assert by_crew is not None
-    here = prepare_all(tools, FONDS, ACCOUNT, records)
+    here = prepare_all(tools, FONDS, records)
     assert {type(one) for one in here} == {Prepared, InvalidInput}
     assert [told(world.desk.keys, one) for one in by_crew] == [told(world.desk.keys, one) for one in here]
 
@@ -155,9 +155,9 @@ def test_answers_of_the_crew_stand_in_order_beside_parse_faults(world: World, cr
 
 def test_few_records_and_records_before_the_crew_is_ready_are_prepared_here(world: World, crew: Crew) -> None:
     tools = tools_of(world.desk, FONDS)
-    assert crew.prepare(tools, FONDS, ACCOUNT, [minimal()] * (SMALL - 1)) is None
+    assert crew.prepare(tools, FONDS, [minimal()] * (SMALL - 1)) is None
     assert process_ids(crew) == []
-    assert crew.prepare(tools, FONDS, ACCOUNT, [minimal()] * SMALL) is None
+    assert crew.prepare(tools, FONDS, [minimal()] * SMALL) is None
     assert len(process_ids(crew)) == 2
 
 
@@ -165,8 +165,8 @@ def test_the_crew_leaves_rules_it_does_not_have_to_the_process_that_has_them(wor
     tools, records = tools_of(world.desk, FONDS), [minimal()] * SMALL
     at_work(crew, world)
     other = replace(tools, rulebook=replace(tools.rulebook, version="0" * 64))
-    assert crew.prepare(other, FONDS, ACCOUNT, records) is None
-    assert crew.prepare(tools, FONDS, ACCOUNT, records) is not None
+    assert crew.prepare(other, FONDS, records) is None
+    assert crew.prepare(tools, FONDS, records) is not None
 
 
 def test_a_killed_hand_loses_nothing_acknowledged_and_the_unit_can_be_sent_again(world: World, crew: Crew) -> None:
@@ -194,12 +194,12 @@ def test_a_crew_that_cannot_open_the_key_ring_is_given_up_and_work_goes_on(world
     tools = tools_of(world.desk, FONDS)
 
     def given_up() -> bool:
-        assert crew.prepare(tools, FONDS, ACCOUNT, [minimal()] * SMALL) is None
+        assert crew.prepare(tools, FONDS, [minimal()] * SMALL) is None
         return crew._failed >= FAILURES and not process_ids(crew)
 
     try:
         wait_until(given_up)
-        assert crew.prepare(tools, FONDS, ACCOUNT, [minimal()] * SMALL) is None
+        assert crew.prepare(tools, FONDS, [minimal()] * SMALL) is None
         assert process_ids(crew) == []
     finally:
         crew.close()
@@ -210,7 +210,7 @@ def test_a_machine_that_starts_no_process_more_prepares_here(world: World, crew:
         raise BlockingIOError
 
     monkeypatch.setattr("service.crew.subprocess.Popen", refuse)
-    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, ACCOUNT, [minimal()] * SMALL) is None
+    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, [minimal()] * SMALL) is None
     assert process_ids(crew) == []
 
 
@@ -259,7 +259,7 @@ def test_hands_end_with_their_crew_and_answer_no_signal_meant_for_it(world: Worl
     assert process_ids(crew) == hands
     crew.close()
     assert not any(map(there, hands))
-    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, ACCOUNT, [minimal()] * SMALL) is None
+    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, [minimal()] * SMALL) is None
 
 
 def test_hands_die_with_a_parent_that_is_killed(world: World, tmp_path: Path) -> None:
@@ -296,11 +296,11 @@ class _Watched:
         self.begun = 0
         self.failing = failing
 
-    def prepare(self, tools: Tools, fonds: str, account_id: str, records: Sequence[object]) -> list[Outcome] | None:
+    def prepare(self, tools: Tools, fonds: str, records: Sequence[object]) -> list[Outcome] | None:
         self.begun += 1
         if self.begun == self.failing:
             raise PreparationInterrupted
-        return prepare_all(tools, fonds, account_id, records)
+        return prepare_all(tools, fonds, records)
 
 
 def test_one_unit_is_prepared_while_another_is_stored_and_never_two(world: World) -> None:
@@ -327,7 +327,7 @@ def test_what_was_stored_before_an_interrupted_unit_is_answered(world: World) ->
 
 def test_a_crew_of_none_starts_no_process_and_a_setting_says_how_many(world: World) -> None:
     crew = Crew(0, (Path("ring"), Passphrase(WORDS), world.desk.keys.archive_id, Path("rulebook")))
-    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, ACCOUNT, [minimal()] * SMALL) is None
+    assert crew.prepare(tools_of(world.desk, FONDS), FONDS, [minimal()] * SMALL) is None
     assert process_ids(crew) == []
     cores = len(os.sched_getaffinity(0))
     assert [Settings(preparers=number).crew_size for number in (0, 3, None)] == [0, 3, cores if cores > 1 else 0]

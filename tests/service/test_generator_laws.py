@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from policies.rulebook.load import base
 from policies.validation import validate
-from service.generator.cases import UNTIL, generate, specimens
+from service.generator.cases import UNTIL, generate, mark_of, specimens
 from service.generator.course import FIRST_DAY
 from service.generator.office import INVENTED_OFFICE, INVENTED_PLACES, OfficeShape, Place, Staff, UnitShape
 from service.generator.people import COMPOUND, DOTS, MARKS, credit_code, new_id_number
@@ -46,6 +46,13 @@ def test_the_same_seed_gives_the_same_cases_and_a_smaller_count_their_beginning(
     longer = list(generate(few + more, seed))
     assert list(generate(few, seed)) == longer[:few]
     assert len(longer) == few + more
+
+
+def test_cases_of_two_seeds_never_share_a_number() -> None:
+    numbers = [{case["case_no"] for case in generate(60, seed)} for seed in (1, 2, 2026, 2027, 456_975)]
+    assert len(set.union(*numbers)) == 5 * 60
+    assert len({mark_of(seed) for seed in range(3000)}) == 3000
+    assert mark_of(-1) == mark_of(26**4 - 1) == "ZZZZ"
 
 
 def test_another_seed_gives_other_cases() -> None:

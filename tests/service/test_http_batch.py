@@ -20,10 +20,12 @@ from sqlalchemy import func, select
 from archive.errors import PreparationInterrupted
 from archive.preparing import Tools
 from archive.tables import cases
+from auth.sessions import revoke
+from foundation import steps
 from foundation.ids import new_id
 from petition_records import minimal
 from service.http.batches import UNIT_LINES
-from small_archive import SOURCE, SmallArchive
+from small_archive import FONDS, SOURCE, SmallArchive
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 # In CI as many lines as the promise names; a developer's run is a fifth of it.
@@ -198,7 +200,7 @@ class _OnceInterrupted:
     def __init__(self) -> None:
         self.units = 0
 
-    def prepare(self, _tools: Tools, _fonds: str, _account_id: str, _records: Sequence[object]) -> None:
+    def prepare(self, _tools: Tools, _fonds: str, _records: Sequence[object]) -> None:
         self.units += 1
         if self.units == 2:
             raise PreparationInterrupted
@@ -227,7 +229,7 @@ class _Failing:
     def __init__(self) -> None:
         self.units = 0
 
-    def prepare(self, _tools: Tools, _fonds: str, _account_id: str, _records: Sequence[object]) -> None:
+    def prepare(self, _tools: Tools, _fonds: str, _records: Sequence[object]) -> None:
         self.units += 1
         if self.units == 3:
             raise RuntimeError
@@ -264,3 +266,26 @@ def test_a_batch_beyond_its_limits_says_so_after_what_it_took(archive: SmallArch
     assert answers[-1]["problem"]["code"] == "body-too-large"
     assert {one["status"] for one in answers[:-1]} == {201}
     assert answers[-1]["lines"] == len(answers) - 1
+
+
+def test_a_session_that_ends_while_a_unit_waits_to_be_stored_ends_the_batch_before_it(archive: SmallArchive) -> None:
+    before, sealed = _stored(archive), 0
+    with archive.as_system() as system:
+        session_id = system.get("/v1/me").json()["session_id"]
+
+    def end_the_session(step: str) -> None:
+        nonlocal sealed
+        sealed += step == "deposit.sealed"
+        if step == "deposit.sealed" and sealed == 2:
+            at = archive.clock.now()
+            archive.house.desk.uow.bookkeep(FONDS, lambda unit: revoke(unit, session_id, at=at))
+
+    steps.install_hook(end_the_session)
+    try:
+        answers = _answers(_send(archive, b"".join(_line(number) for number in range(UNIT_LINES + 5))))
+    finally:
+        steps.install_hook(None)
+        archive.systems[SOURCE].until = None
+    assert sealed == 2
+    assert [one["status"] for one in answers] == [201] * UNIT_LINES
+    assert _stored(archive) == before + UNIT_LINES

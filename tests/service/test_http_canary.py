@@ -113,7 +113,9 @@ def scene_of(archive: SmallArchive) -> Scene:
         "opening_id": opening.json()["opening_id"],
         "account_id": archive.people["second_leader"].account_id,
         "index": str(receipt["log"]["index"]),
-        "tile": "entries/000.p/1",
+        "log": FONDS,
+        "level": "0",
+        "file": "000.p/1",
     }
     ids |= dict.fromkeys(
         ("unit_id", "post_id", "holding_id", "person_id", "session_id", "client_id"), "01890000-0000-7000-8000-000000000000"
@@ -177,7 +179,8 @@ def written_to(path: Path) -> Iterator[None]:
 
 def commands(folder: Path, database_url: str, canaries: Canaries, record: dict[str, Any]) -> str:
     """What the command line says over the same archive when the service is off, also of cases it refuses."""
-    terminal = Terminal.at(folder, ARCHIVE_DATABASE_URL=database_url)
+    # The archive stood still in another year: of quiet is spoken elsewhere.
+    terminal = Terminal.at(folder, ARCHIVE_DATABASE_URL=database_url, ARCHIVE_HEARTBEAT_SECONDS="0")
     table = folder / "refused" / "cases.ndjson"
     table.parent.mkdir()
     faulty = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from foundation.clock import iso
 from small_archive import SmallArchive
 
 
@@ -50,6 +52,18 @@ def test_a_withdrawal_needs_the_version_too_and_is_final(archive: SmallArchive) 
         assert _decide(leader, where, '"2"').json()["code"] == "request-closed"
 
 
+def test_a_form_tells_in_every_list_when_it_was_filed(archive: SmallArchive) -> None:
+    archive.clock.advance(1)
+    filed_at = iso(archive.clock.now())
+    where, _ = _filed(archive, not_before=iso(archive.clock.now() + timedelta(hours=1)))
+    archive.clock.advance(1)
+    with archive.as_("leader") as leader, archive.as_("handler") as handler:
+        assert leader.get(where).json()["filed_at"] == filed_at
+        for client, box in ((handler, "mine"), (leader, "to-decide")):
+            listed = client.get("/v1/access-requests", params={"box": box}).json()["requests"]
+            assert [one["filed_at"] for one in listed if one["request_id"] in where] == [filed_at]
+
+
 def test_nobody_decides_their_own_request_nor_twice_nor_out_of_turn(archive: SmallArchive) -> None:
     where, etag = _filed(archive)
     with archive.as_("handler") as handler:
@@ -82,6 +96,7 @@ def test_an_approver_can_take_away_and_never_add(archive: SmallArchive) -> None:
     with archive.as_("leader") as leader:
         added = _decide(leader, where, etag, trim={"fields": ["petitioners[].name", "petitioners[].address"]})
         assert (added.status_code, added.json()["faults"][0]["rule"]) == (422, "not-on-the-form")
+        assert added.json()["faults"][0]["path"] == "trim.fields"
         more = _decide(leader, where, etag, trim={"max_uses": 5})
         assert (more.status_code, more.json()["code"]) == (409, "transition-refused")
         less = _decide(leader, where, etag, trim={"fields": ["petitioners[].name"], "max_uses": 1})

@@ -224,3 +224,20 @@ def test_a_search_by_identity_finds_counts_and_stops(archive: SmallArchive) -> N
         assert int(last.headers["Retry-After"]) > 0
         assert last.headers["RateLimit"].startswith('"identity-search";r=0;')
     assert all(ID_ZHANG not in json.dumps(entry.members) for entry in archive.entries("case.searched-by-identity"))
+
+
+def test_who_saw_and_the_timelines_hold_the_wall_and_are_for_those_who_question_the_trail(
+    archive: SmallArchive, walled_case: str, plain_case: str
+) -> None:
+    with archive.as_("inspector") as inspector, archive.as_("accused_inspector") as accused, archive.as_("colleague") as colleague:
+        inspector.get(f"/v1/cases/{walled_case}")
+        seen = inspector.post("/v1/audit:who-saw", json={"case": walled_case}).json()
+        assert "view" in [one["way"] for one in seen["sightings"]]
+        for door in ("/v1/audit:who-saw", "/v1/audit:timeline"):
+            absent = _bare(accused.post(door, json={"case": new_id()}))
+            assert absent[0] == 404
+            assert _bare(accused.post(door, json={"case": walled_case})) == absent
+            assert colleague.post(door, json={"case": plain_case}).status_code == 403
+            assert inspector.post(door, json={}).json()["faults"][0]["rule"] == "one-of"
+        timeline = inspector.post("/v1/audit:timeline", json={"case": plain_case}).json()
+        assert timeline["entries"][0]["zh"] == "案卷归档"

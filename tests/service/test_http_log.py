@@ -14,9 +14,8 @@ from policies.matrix import TRAIL_GROUPS
 from reviews.trail_groups import group_of, kinds_of
 from small_archive import SmallArchive
 from tlog.checkpoint import open_checkpoint
-from tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
+from tlog.merkle import verify_consistency, verify_inclusion
 from tlog.note import VerifierKey
-from tlog.tiles import decode_bundle
 
 
 def _published(ask: Callable[[], httpx.Response]) -> httpx.Response:
@@ -37,7 +36,7 @@ def test_every_kind_of_entry_belongs_to_one_group_of_the_trail() -> None:
 def test_an_inclusion_and_a_consistency_proof_hold_by_the_mathematics_alone(archive: SmallArchive) -> None:
     key = VerifierKey.parse(archive.house.publishing.signers("F001", 1).vkey)
     with archive.as_("inspector") as inspector:
-        before = open_checkpoint(_published(lambda: inspector.get("/v1/log/checkpoint")).content, key)
+        before = open_checkpoint(_published(lambda: inspector.get("/log/F001/checkpoint")).content, key)
         entry_id = archive.deposited()
         assert entry_id
         index = before.size
@@ -51,33 +50,6 @@ def test_an_inclusion_and_a_consistency_proof_hold_by_the_mathematics_alone(arch
         future = inspector.get("/v1/log/inclusion", params={"index": 2**40})
         assert (future.status_code, future.json()["code"]) == (409, "not-yet-published")
         assert inspector.get("/v1/log/inclusion", params={"index": -1}).status_code == 422
-
-
-def test_tiles_are_for_proofs_and_bundles_for_those_who_may_export_on_record(archive: SmallArchive) -> None:
-    with (
-        archive.as_("inspector") as inspector,
-        archive.as_("auditadmin") as auditadmin,
-        archive.as_("principal") as principal,
-        archive.as_("handler") as handler,
-    ):
-        size = int(_published(lambda: inspector.get("/v1/log/checkpoint")).text.split("\n")[1])
-        width = min(size, 256)
-        suffix = "" if width == 256 else f".p/{width}"
-        tile = principal.get(f"/v1/log/tile/0/000{suffix}")
-        assert len(tile.content) == width * 32
-        exported = len(archive.entries("log.exported"))
-        bundle = auditadmin.get(f"/v1/log/tile/entries/000{suffix}")
-        entries = decode_bundle(bundle.content, width)
-        assert leaf_hash(entries[0]) == tile.content[:32]
-        assert len(archive.entries("log.exported")) == exported + 1
-        # An inspector could look up in the raw log which cases are hidden from them: no business role has it.
-        for nobody in (inspector, principal):
-            assert nobody.get(f"/v1/log/tile/entries/000{suffix}").json()["code"] == "not-permitted"
-        assert handler.get("/v1/log/checkpoint").json()["code"] == "not-permitted"
-        for nonsense in ("0/999", "0/0", "x", "64/000", "0/000.p/0", "../../etc/passwd", "entries/x000/000"):
-            assert inspector.get(f"/v1/log/tile/{nonsense}").status_code == 404, nonsense
-    with archive.as_system() as system:
-        assert _published(lambda: system.get("/v1/log/checkpoint")).status_code == 200
 
 
 def test_each_role_questions_what_the_rulebook_lets_it_and_no_more(archive: SmallArchive) -> None:

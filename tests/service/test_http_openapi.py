@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from policies.rulebook.load import compile as compile_rulebook
 from service.http.answers import ProblemAnswer
 from service.http.app import create_app
 from service.http.openapi import OPEN, OPEN_OPERATIONS, document
+from service.http.operation_words import WORDS
 from small_archive import SmallArchive
 
 
@@ -31,6 +34,7 @@ def _operations(described: dict[str, Any]) -> list[tuple[str, str, dict[str, Any
 
 
 def test_every_operation_declares_its_security_but_for_a_short_list(described: dict[str, Any]) -> None:
+    assert all("security" in operation for _, _, operation in _operations(described))
     undeclared = {(method.upper(), path) for path, method, operation in _operations(described) if not operation.get("security")}
     assert undeclared == {("GET" if path != "/v1/token" else "POST", path) for path in OPEN} | OPEN_OPERATIONS
     assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
@@ -49,6 +53,10 @@ def test_every_operation_that_declares_security_refuses_a_caller_without_a_token
 def test_every_operation_has_a_summary_a_description_and_an_id_of_its_own(described: dict[str, Any]) -> None:
     operations = _operations(described)
     assert [path for path, _, one in operations if not one.get("summary") or not one.get("description")] == []
+    spoken = re.compile(r"[^a-z]*[\u4e00-\u9fff].*[a-z]{2}", re.DOTALL)  # Chinese first, and English
+    assert [(path, method) for path, method, one in operations if not spoken.match(one["summary"])] == []
+    assert [(path, method) for path, method, one in operations if not re.match(r"[^A-Za-z]*[\u4e00-\u9fff]", one["description"])] == []
+    assert WORDS.keys() <= {one["operationId"] for _, _, one in operations}
     ids = [one["operationId"] for _, _, one in operations]
     assert len(ids) == len(set(ids))
     assert described["openapi"].startswith("3.1")
@@ -103,8 +111,8 @@ def test_every_member_and_query_parameter_has_a_title_in_chinese_and_english(des
     for _, _, operation in _operations(described):
         for content in operation.get("requestBody", {}).get("content", {}).values():
             name = content["schema"].get("$ref", "").rpartition("/")[2]
-            if name and name != "CaseDeposit":
-                titled += [one.get("title", "") for one in schemas[name]["properties"].values()]
+            if name != "CaseDeposit":
+                titled += [one.get("title", "") for one in (schemas[name] if name else content["schema"]).get("properties", {}).values()]
         titled += [one["schema"].get("title", "") for one in operation.get("parameters", ()) if one["in"] == "query"]
     assert len(titled) > 80
     assert [title for title in titled if not re.fullmatch(r"[^a-z]*[\u4e00-\u9fff].*[a-z]{2}.*", title)] == []
@@ -126,7 +134,12 @@ def test_the_page_for_people_names_query_parameters_members_and_codes(archive: S
     assert "`" not in page
     for told in ("<code>?box=to-decide</code>", "<code>box</code>", "<code>to-decide</code>", "<code>trim.fields</code>"):
         assert told in page
-    for told in ("<code>expires_at</code>", "<code>leak_inquiry</code> 信息泄露核查", "<code>evidence</code> 作为证据"):
+    for told in (
+        "<code>expires_at</code>",
+        "<code>leak_inquiry</code> 信息泄露核查",
+        "<code>evidence</code> 作为证据",
+        "<code>If-Match</code>",
+    ):
         assert told in page
 
 
@@ -135,9 +148,28 @@ def test_the_page_for_people_lists_every_operation_and_loads_nothing(archive: Sm
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     page = answer.text
     for path, method, operation in _operations(described):
-        assert f"<code>{method.upper()} {path}</code>" in page
-        assert html.escape(operation["summary"]) in page
-    assert not re.search(r"<(script|link|style|img|iframe)|(src|href)=\"(?!/v1/)|https?://", page)
+        assert f"<b>{method.upper()}</b> {path}</a></code>" in page
+        assert html.escape(operation["summary"]) in re.sub(r"</?span[^>]*>", "", page)
+        assert f'<article id="{operation["operationId"]}">' in page
+    assert not re.search(r"<(script|link|img|iframe)|(src|href)=\"(?!/v1/|#)|https?://|@import|url\(| style=| on[a-z]+=", page)
+
+
+def test_the_page_for_people_has_one_style_that_its_policy_names_by_digest(archive: SmallArchive) -> None:
+    answer = archive.http.get(f"{archive.url}/docs")
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    assert answer.headers["Content-Security-Policy"] == policy
+    assert archive.http.head(f"{archive.url}/docs").headers["Content-Security-Policy"] == policy
+    assert "prefers-color-scheme: dark" in style
+    assert '<meta name="viewport"' in answer.text
+
+
+def test_the_page_for_people_names_no_member_without_words(archive: SmallArchive) -> None:
+    page = archive.http.get(f"{archive.url}/docs").text
+    members = re.findall(r"<dt><code>([^<]+)</code>.*?</dt>\s*<dd>(.*?)</dd>", page, re.DOTALL)
+    assert len(members) > 150
+    assert [name for name, words in members if not re.search("[\u4e00-\u9fff]", words)] == []
 
 
 def test_every_body_and_answer_schema_is_a_schema(described: dict[str, Any]) -> None:
@@ -188,4 +220,4 @@ def test_no_identity_can_be_asked_for_in_an_address(described: dict[str, Any]) -
     }
     ids = {"case_id", "entry_id", "request_id", "grant_id", "opening_id", "session_id", "account_id", "post_id", "holding_id", "client_id"}
     ids |= {"unit_id", "person_id"}
-    assert named <= ids | {"version", "box", "index", "old_size", "tile", "after", "limit"}
+    assert named <= ids | {"version", "box", "index", "old_size", "log", "level", "file", "after", "limit", "form", "first", "last"}

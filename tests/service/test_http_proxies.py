@@ -11,6 +11,7 @@ import pytest
 from foundation.ids import new_id
 from fresh_databases import FreshDatabases
 from raw_http import RawConnection, problem, statuses
+from service.http.docs_style import POLICY
 from small_archive import FONDS, SECRET, SmallArchive, small_archive
 
 OUTSIDE = "203.0.113.9"
@@ -87,6 +88,10 @@ AMBIGUOUS = {
         b"{}",
     ),
     "a length beside chunks": (FIND, (JSON, "Content-Length: 4", "Transfer-Encoding: chunked"), b"2\r\n{}\r\n0\r\n\r\n"),
+    "two boxes": ("GET /v1/access-requests?box=mine&box=to-decide", (), b""),
+    "one parameter twice": (f"GET /v1/cases/{new_id()}?version=1&version=1", (), b""),
+    "two spellings of a parameter": (f"GET /v1/cases/{new_id()}?version=1&%76ersion=2", (), b""),
+    "a parameter nobody reads twice": ("GET /v1/me?x&x=", (), b""),
     "chunks before a length": (FIND, (JSON, "Transfer-Encoding: chunked", "Content-Length: 4"), b"2\r\n{}\r\n0\r\n\r\n"),
 }
 
@@ -128,7 +133,9 @@ def test_every_operation_answers_out_of_caches_frames_guesses_and_other_sites(pr
                 assert headers["X-Frame-Options"] == "DENY", path
                 assert headers["Referrer-Policy"] == "no-referrer", path
                 assert headers["Cross-Origin-Resource-Policy"] == "same-origin", path
-                assert headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'", path
+                assert headers["Content-Security-Policy"] == (
+                    POLICY if path == "/docs" else "default-src 'none'; frame-ancestors 'none'"
+                ), path
                 assert headers["Strict-Transport-Security"], path
                 assert not [name for name in (*headers, headers.get("Vary", "")) if name.lower().startswith(("access-control-", "origin"))]
                 assert "server" not in headers

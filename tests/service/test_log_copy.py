@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from audit.errors import ExportDiffers
 from command_line import Terminal
 from service.cli.log_copy import copy_log
+from service.cli.terminal import CommandFailed
 from signed_log import SigningKey, path_name, write_log
 from tlog.errors import NoKnownSignature, SignatureInvalid
 from tlog.note import VerifierKey
@@ -103,6 +105,21 @@ def test_a_service_that_makes_up_a_log_without_end_is_answered_one_file_at_a_tim
     with pytest.raises(Refused):
         copy_log(fetch, tmp_path / "copy")
     assert {Tile.parse(name).n for name in asked[2:]} == {0, 1, 2, 3}
+
+
+def test_a_log_is_not_copied_over_another_or_over_more_of_itself(service: Service, tmp_path: Path) -> None:
+    copy_log(service.fetch, tmp_path / "copy", key=KEY)
+    before = {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()}
+    stranger = SigningKey.from_seed("archive.example/fonds-2", 9)
+    write_log(tmp_path / "another", [b"%d" % n for n in range(700)], stranger)
+    with pytest.raises(CommandFailed) as refused:
+        copy_log(Service(tmp_path / "another").fetch, tmp_path / "copy")
+    assert "archive.example/fonds-1 的导出，不是 archive.example/fonds-2 的" in refused.value.zh
+    write_log(tmp_path / "shorter", [b"%d" % n for n in range(599)], SIGNER)
+    with pytest.raises(ExportDiffers):
+        copy_log(Service(tmp_path / "shorter").fetch, tmp_path / "copy")
+    assert {path: path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file()} == before
+    assert verify_export(tmp_path / "copy", KEY).files == 7
 
 
 def test_a_checkpoint_of_another_signer_copies_nothing(service: Service, tmp_path: Path) -> None:

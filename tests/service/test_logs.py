@@ -89,6 +89,15 @@ def test_a_librarys_message_is_written_without_its_arguments(written: StringIO) 
     assert [line["template"] for line in _lines(written)] == ["no such row: %s", "ERROR", "failed with %r"]
 
 
+def test_libraries_are_heard_from_their_warnings_up_alone(written: StringIO) -> None:
+    for level, heard in (("debug", 2), ("info", 2), ("warning", 2), ("error", 1)):
+        logs.configure(level, written)
+        before = len(_lines(written))
+        for say in ("debug", "info", "warning", "error"):
+            getattr(logging.getLogger("uvicorn.error"), say)("Started server process [%d]", 1)
+        assert len(_lines(written)) - before == heard
+
+
 def test_our_own_errors_are_named_by_code_and_others_by_type() -> None:
     assert logs.code_of(NotFound()) == "not-found"
     assert logs.code_of(KeyError(CANARY)) == "KeyError"

@@ -115,6 +115,8 @@ def test_a_version_is_recorded_as_activated_when_it_changes_and_not_at_every_sta
         ("F001.toml", "[matrix.rights.handler]\n", "附加规则不得改动此部分", "an overlay may not change this file"),
         ("F001.toml", "lock_after = 3\n", "overlay:lock_after", "an overlay may not change this file"),
         ("F001.toml", "[limits", "F001", "is not TOML"),
+        ("F001.toml", "a = " + "[" * 5000 + "]" * 5000, "F001", "is not TOML"),
+        ("F001.toml", "[[fields.field]]\npath = ['a']\n", "path", "must be a text"),
         ("F001.toml", b"\xff\xfe", "不是 UTF-8", "not UTF-8"),
         ("F0O1.toml", TIGHTER, "本库没有全宗 F0O1", "no fonds F0O1"),
         ("F001.tml", TIGHTER, "只放“全宗号.toml”", "holds <fonds>.toml only"),
@@ -165,3 +167,10 @@ def test_a_fonds_is_founded_under_the_overlay_that_waits_for_it(founded: Setting
         path.write_text(TIGHTER, encoding="utf-8")
     with pytest.raises(OverlayRefused):
         open_archive(founded)
+
+
+def test_a_time_of_day_in_an_overlay_is_a_part_of_its_version_like_any_other_value() -> None:
+    versions = {
+        load.compile(load.base_sources(), load.parse("F001", f"[fields]\nversion = {at}\n")).version for at in ("07:32:00", "07:33:00")
+    }
+    assert len(versions | {base().version}) == 3

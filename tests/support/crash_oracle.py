@@ -154,7 +154,7 @@ class Oracle:
             for name in ("case", "version", "digest", "entry", "index"):
                 assert line[name] == first[name], f"two receipts of {line['case_no']}"
             if line["key"] is not None:
-                self._row(conn, idempotency, key=line["key"], resource_id=line["entry"])
+                self._row(conn, idempotency, resource_id=line["entry"])
 
     def _row(self, conn: Connection, table: Any, **values: Any) -> Any:
         query = select(table).where(table.c.fonds == FONDS, *(table.c[name] == value for name, value in values.items()))

@@ -25,22 +25,24 @@ from typing import Any
 
 from sqlalchemy import select
 
+from access_forms import form
 from archive.errors import AlreadyDeposited
 from archive.finding import find
 from archive.intake import deposit, deposit_many
 from archive.reading import view
 from archive.receipts import Receipt
 from archive.requests.approvals import Trim, decide_request
-from archive.requests.filing import Form, file
+from archive.requests.filing import file
 from archive.requests.grants import give_back
 from archive.requests.openings import open_case
-from archive.requests.tables import access_requests, grant_cases, grants
+from archive.requests.tables import access_requests, grants, request_cases
 from archive.store import head
 from archive.tables import cases
 from archive.versions import correct, supplement
 from audit.errors import LogRefused
 from audit.events import Actor
 from audit.export import export
+from audit.indexing import Indexing
 from audit.publishing import Publisher, Publishing
 from audit.restoring import Admission, admit_restored
 from audit.store import Published
@@ -52,9 +54,9 @@ from foundation.clock import to_ms
 from foundation.errors import InvalidInput
 from foundation.ids import new_id
 from foundation.uow import Unit
-from policies.level import Level
 from service.cli.log_copy import copy_log
 from vault.rotation import rotate_keks
+from vault.unlock import CREDENTIAL_SIZE, Credential
 
 # Reached inside a transaction of the act: the shared steps that follow in it are the act's too.
 ACT_OF = {
@@ -110,6 +112,7 @@ class Life:
         self.ended = threading.Event()
         self.born = new_id()
         self.publishing = archive.publishing(world, Telling)
+        self.indexing = Indexing(self.publishing, self.desk.uow)
 
     def run(self) -> None:
         """Work until killed, or until the time is up: a step that was to be hit was not then."""
@@ -118,7 +121,7 @@ class Life:
         self.publishing.check(FONDS)
         works: list[Callable[[random.Random], None]] = [self.deposit_one, self.deposit_some, self.story, self.story, self.inherit]
         if self.order.get("everything"):
-            works += [self.look, self.keep_keys, self.leave]
+            works += [self.look, self.keep_keys, self.leave, self.index]
         threads = [threading.Thread(target=self.repeat, args=(work, random.Random(self.seed.random())), daemon=True) for work in works]
         Publisher(self.publishing, interval=0.01, report=self.published).start()
         for thread in threads:
@@ -144,7 +147,9 @@ class Life:
     # ------------------------------------------------------------------------------------------------ deposits
 
     def number(self, chance: random.Random) -> str:
-        return f"{self.order['life']}-{new_id()[-12:]}-{chance.choice(self.order['years'])}"
+        # Without digits: among so many numbers some would be refused as the number of a telephone.
+        own = new_id()[-12:].translate(str.maketrans("0123456789", "ghijklmnop"))
+        return f"{self.order['life']}-{own}-{chance.choice(self.order['years'])}"
 
     def deposit_one(self, chance: random.Random) -> None:
         case_no = self.number(chance)
@@ -180,18 +185,8 @@ class Life:
             receipt = deposit(self.desk, self.world.system, record_for(case_no))
             told(receipt, None)
             stored.append(receipt.case_id)
-        form = Form(
-            cases=tuple(stored),
-            paths=("petitioners[].name", "petitioners[].mobile", "content"),
-            level=Level.CLEAR,
-            purpose="review",
-            reason="办理复查，需联系信访人",
-            usage="read-only",
-            max_uses=USES,
-            not_before=None,
-            expires_at=self.world.clock.now() + timedelta(days=3),
-        )
-        filed = file(self.desk, handler, form)
+        fields = ("petitioners[].name", "petitioners[].mobile", "content")
+        filed = file(self.desk, handler, form(self.world, *stored, fields=fields, max_uses=USES))
         say(act="filed", request=filed.request_id, entry=filed.entry_id, index=filed.log_index)
         if chance.random() < 0.2:
             return
@@ -217,7 +212,7 @@ class Life:
                 verdict="refuse" if refuse else "approve",
                 reason="仅限姓名和电话",
                 if_match=stage,
-                trim=Trim(paths=("petitioners[].name", "petitioners[].mobile")) if stage == 2 and not refuse else None,
+                trim=Trim(fields=("petitioners[].name", "petitioners[].mobile")) if stage == 2 and not refuse else None,
             )
             grant_id = answer.grant_id
             say(act="decided", request=request_id, version=answer.version, status=answer.status, grant=grant_id, index=answer.log_index)
@@ -263,9 +258,9 @@ class Life:
                 )
             ).all()
             usable = conn.execute(
-                select(grants.c.grant_id, grant_cases.c.case_id)
-                .join(grant_cases, (grant_cases.c.fonds == grants.c.fonds) & (grant_cases.c.grant_id == grants.c.grant_id))
-                .join(cases, (cases.c.fonds == grant_cases.c.fonds) & (cases.c.case_id == grant_cases.c.case_id))
+                select(grants.c.grant_id, request_cases.c.case_id)
+                .join(request_cases, (request_cases.c.fonds == grants.c.fonds) & (request_cases.c.request_id == grants.c.request_id))
+                .join(cases, (cases.c.fonds == request_cases.c.fonds) & (cases.c.case_id == request_cases.c.case_id))
                 .where(grants.c.fonds == FONDS, grants.c.grant_id < self.born, grants.c.uses < grants.c.max_uses)
                 .where(cases.c.version < CORRECTED)
                 .where(grants.c.expires_ms > soon, grants.c.returned_ms.is_(None))
@@ -296,6 +291,9 @@ class Life:
         if scopes:
             ring.new_generation(FONDS, chance.choice(scopes), self.world.clock.now())
             rotate_keks(self.desk.db.read, self._move, ring, FONDS, batch=7)
+        made = Credential.make(self.archive.folder / new_id())
+        assert len(made.path.read_bytes()) == CREDENTIAL_SIZE
+        made.path.unlink()
         time.sleep(0.02)
 
     def _move(self, move: Callable[[Any], int]) -> int:
@@ -311,6 +309,11 @@ class Life:
         say(act="exported", size=made.size)
         copy_log(lambda name: (folder / name).read_bytes(), taken)
         time.sleep(0.05)
+
+    def index(self, _chance: random.Random) -> None:
+        self.indexing.commit(FONDS)
+        self.indexing.prune(FONDS)
+        time.sleep(0.02)
 
     def admit(self) -> None:
         try:

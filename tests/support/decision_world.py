@@ -133,7 +133,6 @@ def grant(*paths: str, **changes: Any) -> GrantFacts:
         "returned_at": None,
         "revoked_at": None,
         "approver_ids": frozenset({"p2", "p3"}),
-        "policy_version": "v",
     }
     return GrantFacts(**{**values, **changes})
 
@@ -181,6 +180,7 @@ def request(**changes: Any) -> RequestFacts:
         "applicant_id": "p1",
         "applicant_role": "handler",
         "applicant_units": frozenset(PATHS["A1"]),
+        "filed_at": NOW,
         "purpose": "review",
         "asked": form,
         "chain": "standard",
@@ -279,7 +279,6 @@ def grants(draw: st.DrawFn) -> GrantFacts:
         returned_at=draw(_maybe_moment),
         revoked_at=draw(_maybe_moment),
         approver_ids=frozenset(),
-        policy_version="v",
         openings=tuple(draw(st.lists(st.builds(Opening, st.just("c1"), st.just(1), _moments), max_size=1))),
     )
 

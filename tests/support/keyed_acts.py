@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
+from access_forms import form, granted
 from archive.intake import deposit
 from archive.receipts import Receipt
 from archive.requests.approvals import Trim, decide_request
-from archive.requests.filing import Form, file, withdraw
+from archive.requests.filing import file, withdraw
 from archive.requests.grants import give_back, revoke
 from archive.versions import correct, supplement
 from case_world import World
-from policies.level import Level
 
 REASON = "复查需核对，事由金丝雀KANARI"
 RATING = {"target": "petition_office", "satisfaction": "satisfied", "rated_at": "2024-03-01T09:00:00+08:00"}
@@ -29,29 +28,6 @@ class Act:
     stranger: Callable[[str | None], Any]
     kind: str
     repeated: str = "request.repeated"
-
-
-def form(world: World, case_id: str, **changes: Any) -> Form:
-    values: dict[str, Any] = {
-        "cases": (case_id,),
-        "paths": ("petitioners[].name", "content"),
-        "level": Level.CLEAR,
-        "purpose": "review",
-        "reason": REASON,
-        "usage": "read-only",
-        "max_uses": 2,
-        "not_before": None,
-        "expires_at": world.clock.now() + timedelta(days=3),
-    }
-    return Form(**(values | changes))
-
-
-def granted(world: World, case_id: str) -> str:
-    filed = file(world.desk, world.caller("S-1"), form(world, case_id))
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason="", if_match=1)
-    second = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason="", if_match=first.version)
-    assert second.grant_id is not None
-    return second.grant_id
 
 
 def act_named(world: World, name: str) -> Act:
@@ -71,7 +47,7 @@ def act_named(world: World, name: str) -> Act:
         return Act(
             lambda k: later(k, REASON), lambda k: later(k, "另一理由"), lambda k: later(k, REASON, stranger), kind, "deposit.repeated"
         )
-    asked = form(world, case_id)
+    asked = form(world, case_id, reason=REASON)
     if name == "file":
         other = replace(asked, max_uses=1)
         return Act(

@@ -234,6 +234,7 @@ def settings_for(urls: DatabaseUrls, folder: Path, **changes: Any) -> Settings:
         "public_url": PUBLIC_URL,
         "port": 0,
         "publish_seconds": 0.2,
+        "index_seconds": 86_400.0,  # commitments when they are asked for, and not in the midst of a test
         "connections": 24,
         "threads": 32,
     }

@@ -9,20 +9,19 @@ import re
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from access_forms import granted
 from acts.desk import Caller, Desk
 from archive.finding import find
 from archive.finding_persons import find_person
 from archive.intake import deposit, deposit_many
 from archive.reading import view
-from archive.requests.approvals import decide_request
-from archive.requests.filing import Form, file
 from archive.requests.openings import open_case
 from archive.versions import correct, supplement
 from audit.anchor import Anchors
@@ -37,7 +36,6 @@ from foundation.database import Database
 from foundation.ids import new_id
 from foundation.uow import UnitOfWork
 from fresh_databases import DatabaseUrls
-from policies.level import Level
 from policies.rulebook.load import Rulebook, base_sources
 from policies.rulebook.load import compile as compile_rulebook
 from postgres_cluster import PostgresCluster
@@ -51,7 +49,7 @@ from vault.unlock import Credential
 
 MAPPING = Path(__file__).resolve().parents[2] / "examples" / "import" / "message-board.toml"
 FIRST_OWN_FILE = 16384  # below are the catalogs that every PostgreSQL database has
-KILLED_AT = ("deposit.inserted", "uow.sequenced", "keyring.half-written")
+KILLED_AT = ("deposit.inserted", "uow.sequenced", "keyring-written")
 
 
 def _field(name: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -123,22 +121,9 @@ def _refused(world: World, record: dict[str, Any], value: dict[str, str]) -> Non
 
 
 def _opened(world: World, case_id: str, value: dict[str, str], why: str) -> None:
-    form = Form(
-        cases=(case_id,),
-        paths=("petitioners[].name", "petitioners[].id_number", "content"),
-        level=Level.CLEAR,
-        purpose="review",
-        reason=why,
-        usage="read-only",
-        max_uses=2,
-        not_before=None,
-        expires_at=world.clock.now() + timedelta(days=3),
-    )
-    filed = file(world.desk, world.caller("S-1"), form)
-    first = decide_request(world.desk, world.caller("S-2"), filed.request_id, verdict="approve", reason=why, if_match=1)
-    second = decide_request(world.desk, world.caller("S-3"), filed.request_id, verdict="approve", reason=why, if_match=first.version)
-    assert second.grant_id is not None
-    clear = open_case(world.desk, world.caller("S-1"), second.grant_id, case_id)
+    fields = ("petitioners[].name", "petitioners[].id_number", "content")
+    grant_id = granted(world, case_id, fields=fields, reason=why, comment=why)
+    clear = open_case(world.desk, world.caller("S-1"), grant_id, case_id)
     assert clear.view.record["petitioners"][0]["name"] == value["petitioners[].name"]
 
 

@@ -11,8 +11,13 @@ def family(kind: type[errors.TlogError]) -> set[type[errors.TlogError]]:
     return {kind}.union(*map(family, kind.__subclasses__()))
 
 
+def own_family() -> set[type[errors.TlogError]]:
+    # Other rooms have errors of this family too; which are loaded depends on what ran before.
+    return {kind for kind in family(errors.TlogError) if kind.__module__ == errors.__name__}
+
+
 def test_the_codes_are_those_that_others_rely_on() -> None:
-    assert {kind.code for kind in family(errors.TlogError)} == {
+    assert {kind.code for kind in own_family()} == {
         "tlog-error",
         "malformed",
         "signature-invalid",
@@ -30,7 +35,7 @@ def test_the_codes_are_those_that_others_rely_on() -> None:
     }
 
 
-KINDS = sorted(family(errors.TlogError), key=lambda kind: kind.code)
+KINDS = sorted(own_family(), key=lambda kind: kind.code)
 
 
 @pytest.mark.parametrize("kind", KINDS)

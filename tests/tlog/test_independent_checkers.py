@@ -6,52 +6,28 @@ of `checkers.lock`: `aics-tlog`, and `pymerkle` for the roots. Nothing of the ar
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from log_attacks import Attack, both, copy, exchange, flip, remove, replace, swap_entries, swap_hashes
+from other_checkers import Check, aics_checker, go_checker
 from signed_log import SigningKey, leaf, write_log
 from tlog.errors import TlogError
 from tlog.note import VerifierKey
 from tlog.verify import verify_export
 
-SUPPORT = Path(__file__).resolve().parents[1] / "support"
-OTHER_CHECKERS = SUPPORT.parents[1] / "build" / "checkers"
 SIZES = [1, 255, 256, 257, 65_535, 65_536, 65_537]
 GOLDEN_KEY = "example.com/log/testdata+33d7b496+AeHTu4Q3hEIMHNqc6fASMsq3rKNx280NI+oO5xCFkkSx"
-
-Check = Callable[..., tuple[bool, str]]
-"""(log, vkey, older checkpoint's file or none) -> whether the log was accepted, and what was said."""
-
-
-def checker(command: list[str], **environment: str) -> Check:
-    def check(log: Path, vkey: str, older: Path | None = None) -> tuple[bool, str]:
-        whole = [*command, str(log), vkey, *([] if older is None else [str(older)])]
-        done = subprocess.run(whole, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-        assert done.stdout.startswith("accepted: " if done.returncode == 0 else "rejected: "), done.stderr
-        return done.returncode == 0, done.stdout
-
-    return check
 
 
 @pytest.fixture(
     scope="session", params=[pytest.param("go", marks=pytest.mark.golang), pytest.param("aics", marks=pytest.mark.other_checkers)]
 )
 def check(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Check:
-    """One of the checkers; that in Go is built from Debian's packages with no network."""
-    if request.param == "aics":
-        return checker([sys.executable, str(SUPPORT / "aics_check.py")], PYTHONPATH=str(OTHER_CHECKERS))
-    made = tmp_path_factory.mktemp("go")
-    offline = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(made / "cache"), "GOFLAGS": ""}
-    source = Path(__file__).parent / "go" / "main.go"
-    subprocess.run(["go", "build", "-o", str(made / "check"), str(source)], env={**os.environ, **offline}, check=True)
-    return checker([str(made / "check")])
+    """One of the checkers."""
+    return aics_checker() if request.param == "aics" else go_checker(tmp_path_factory.mktemp("go"))
 
 
 # The Go project's proofs begin at a tree of one: an older checkpoint of an empty log is for our own tests.

@@ -66,6 +66,13 @@ def test_two_generations_answer_while_a_new_index_is_built(ring: KeyRing, clock:
     assert index.search_tags("phone", "a.path", "10000001234") == (new,)
 
 
+def test_tags_made_together_are_those_made_one_by_one(ring: KeyRing) -> None:
+    index = BlindIndex(ring, "F001")
+    wanted = [("name", "a.path", "测试甲"), ("phone", "b.path", "100 0000 1234"), ("name", "c.path", "测试甲"), ("name", "a.path", " ")]
+    assert index.tags(wanted) == [index.tag(*one) for one in wanted]
+    assert index.tags(wanted)[-1] is None
+
+
 def test_a_field_class_without_a_normal_form_is_refused(ring: KeyRing) -> None:
     with pytest.raises(ValueError):
         BlindIndex(ring, "F001").tag("birth_date", "a.path", "18991332")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -14,10 +15,10 @@ import pytest
 from foundation.clock import MovableClock
 from vault.errors import KeyMissing
 from vault.keyring import KeyRing
-from vault.unlock import Credential
+from vault.unlock import CREDENTIAL_SIZE, Credential
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS = ("keyring.half-written", "keyring.written", "keyring.renamed", "keyring.synced")
+STEPS = ("keyring-written", "keyring-renamed")
 
 ENSURE = """
 import os, signal, sys
@@ -48,9 +49,9 @@ def test_a_kill_at_any_step_leaves_the_old_ring_or_the_new_one(ring: KeyRing, cr
     assert output == ""
     after = KeyRing.load(ring.path, credential)
     new = {info.id for info in after.keys("F001")} - before
-    assert new == ({"case/y30/2057/1"} if step in {"keyring.renamed", "keyring.synced"} else set())
+    assert new == ({"case/y30/2057/1"} if step == "keyring-renamed" else set())
     assert after.ensure_kek("F001", "case", "y30", 2057) == "case/y30/2057/1"
-    assert not ring.path.with_name("ring.new").exists()
+    assert not list(ring.path.parent.glob(".ring.*"))
     assert ring.ensure_kek("F001", "case", "y30", 2057) == "case/y30/2057/1"
 
 
@@ -69,7 +70,7 @@ def test_a_kill_while_a_key_is_destroyed_leaves_it_whole_or_gone(
     killed = subprocess.run(command, cwd=ROOT, input="\n", text=True, check=False, timeout=60)
     assert killed.returncode == -signal.SIGKILL
     state = {info.id: info.state for info in KeyRing.load(ring.path, credential).keys("F001")}["case/y1/2027/1"]
-    assert state == ("destroyed" if step in {"keyring.renamed", "keyring.synced"} else "retired")
+    assert state == ("destroyed" if step == "keyring-renamed" else "retired")
 
 
 def test_processes_ensuring_the_same_kek_at_once_get_one_and_lose_none(ring: KeyRing, credential: Credential) -> None:
@@ -119,11 +120,51 @@ def test_a_kek_is_on_disk_before_it_is_handed_out(ring: KeyRing, credential: Cre
 
 
 def test_neither_the_file_nor_what_a_kill_leaves_beside_it_shows_a_key(ring: KeyRing, credential: Credential) -> None:
-    killed = process(ring, credential, "keyring.written", "y30", 2057)
+    killed = process(ring, credential, "keyring-written", "y30", 2057)
     killed.communicate("\n", timeout=60)
-    left = ring.path.with_name("ring.new")
-    assert left.exists()
+    (left,) = ring.path.parent.glob(".ring.*.tmp")
     content = ring.path.read_bytes() + left.read_bytes()
     for word in (b"F001", b"case/", b"digest", b'"key"'):
         assert word not in content
     assert left.stat().st_mode & 0o777 == 0o600
+
+
+MAKE = """
+import os, signal, sys
+from pathlib import Path
+from foundation import steps
+from vault.unlock import Credential
+
+steps.install_hook(lambda reached: os.kill(os.getpid(), signal.SIGKILL) if reached == sys.argv[2] else None)
+Credential.make(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("step", ["credential-written", "credential-renamed"])
+def test_a_kill_while_a_credential_is_made_leaves_a_whole_one_or_none(key_folder: Path, step: str) -> None:
+    path = key_folder / "made"
+    killed = subprocess.run([sys.executable, "-c", MAKE, str(path), step], cwd=ROOT, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    if step == "credential-written":
+        assert not path.exists()
+        Credential.make(path)
+    assert len(path.read_bytes()) == CREDENTIAL_SIZE
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_nlink == 1
+    assert [one for one in key_folder.iterdir() if one.name.startswith(".made.")] == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_credential_that_is_there_is_never_written_over(key_folder: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "no links on this file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    made = Credential.make(key_folder / "made")
+    before = made.path.read_bytes()
+    with pytest.raises(FileExistsError):
+        Credential.make(made.path)
+    assert len(before) == CREDENTIAL_SIZE
+    assert made.path.read_bytes() == before
+    assert [one.name for one in key_folder.iterdir() if one.name.startswith(".made.")] == []

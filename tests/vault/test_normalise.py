@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vault import normalise
 from vault.normalise import NORMALISERS, eighteen_digits, normalise_id_number, normalise_name, normalise_phone, normalise_plain
 
 # Mostly what people type, sometimes anything Unicode has.
@@ -24,6 +25,17 @@ def test_normalising_twice_changes_nothing_more(field_class: str, value: str) ->
 @given(st.text(st.characters(), max_size=30))
 def test_normalisers_are_total_and_their_results_can_be_encoded(field_class: str, value: str) -> None:
     NORMALISERS[field_class](value).encode()
+
+
+@given(
+    st.from_regex(r"[一-\u9fff]{1,6}", fullmatch=True),
+    st.from_regex(r"[0-9]{17}[0-9X]", fullmatch=True),
+    st.from_regex(r"1[0-9]{10}", fullmatch=True),
+)
+def test_what_is_taken_for_its_own_normal_form_is_that(name: str, number: str, phone: str) -> None:
+    assert normalise._name_once(name) == name
+    assert normalise._id_once(number) == number
+    assert normalise._phone_once(phone) == phone
 
 
 @pytest.mark.parametrize("dot", "·•・．‧･∙⋅・.")

@@ -6,8 +6,11 @@ import base64
 import copy
 import hashlib
 import pickle
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +142,27 @@ def test_a_container_shows_no_clear_text_and_no_digest_of_it() -> None:
         assert spelling not in blob
     for kind in {"md5", "sha1", "sha256", "sha512", "sm3"} & hashlib.algorithms_available:
         assert hashlib.new(kind, clear).digest() not in blob
+
+
+_UNLOCKS = """
+import resource, sys
+from pathlib import Path
+from vault.keyring import KeyRing
+from vault.unlock import Credential
+_, hard = resource.getrlimit(resource.RLIMIT_CORE)
+resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+folder = Path(sys.argv[1])
+if sys.argv[2] == "load":
+    KeyRing.load(folder / "ring", Credential(folder / "credential"))
+else:
+    KeyRing.create(folder / "ring", Credential(folder / "credential"), archive_id="x", archive_name="archive.example")
+print(resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+@pytest.mark.parametrize("act", ["create", "load"])
+def test_a_process_that_holds_keys_leaves_no_core_file(act: str, key_folder: Path, credential: Credential) -> None:
+    if act == "load":
+        KeyRing.create(key_folder / "ring", credential, archive_id="x", archive_name="archive.example")
+    ran = subprocess.run([sys.executable, "-c", _UNLOCKS, str(key_folder), act], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "(0, 0)"

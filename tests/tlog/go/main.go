@@ -1,10 +1,14 @@
 // Checks an exported log with golang.org/x/mod/sumdb/{note,tlog} alone: nothing of the archive takes part.
 //
 //	check DIR VKEY [OLD_CHECKPOINT]
+//	check http://…/log/FONDS VKEY ENTRIES
 //
 // The signature and form of the checkpoint; the root from the entry bundles; every stored hash through the hash tiles, each
 // authenticated against the signed root; an inclusion proof for each of up to 1,000 entries, made from the tiles; the consistency
 // of an older checkpoint. Prints one line and exits 0, or says what is wrong and exits 1.
+//
+// A log that is served is followed without an account, by checkpoint and hash tiles alone, until it has ENTRIES: each checkpoint's
+// signature, that it extends the one before, and every hash below its root.
 package main
 
 import (
@@ -12,9 +16,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -38,7 +46,27 @@ func (h hashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return found, nil
 }
 
-type tiles struct{ dir string }
+type tiles struct {
+	read func(path string) ([]byte, error)
+}
+
+func in(dir string) tiles {
+	return tiles{func(path string) ([]byte, error) { return os.ReadFile(filepath.Join(dir, path)) }}
+}
+
+func served(url string) tiles {
+	return tiles{func(path string) ([]byte, error) {
+		answer, err := http.Get(url + "/" + path)
+		if err != nil {
+			return nil, err
+		}
+		defer answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return nil, fmt.Errorf("%s: %s", path, answer.Status)
+		}
+		return io.ReadAll(answer.Body)
+	}}
+}
 
 func (t tiles) Height() int { return tileHeight }
 
@@ -46,7 +74,7 @@ func (t tiles) Height() int { return tileHeight }
 func (t tiles) ReadTiles(asked []tlog.Tile) ([][]byte, error) {
 	var found [][]byte
 	for _, tile := range asked {
-		data, err := os.ReadFile(filepath.Join(t.dir, strings.Replace(tile.Path(), "tile/8/", "tile/", 1)))
+		data, err := t.read(strings.Replace(tile.Path(), "tile/8/", "tile/", 1))
 		if err != nil {
 			return nil, err
 		}
@@ -67,8 +95,7 @@ func min(a, b int) int {
 	return b
 }
 
-func open(path string, verifier note.Verifier) (tlog.Tree, error) {
-	data, err := os.ReadFile(path)
+func open(data []byte, err error, verifier note.Verifier) (tlog.Tree, error) {
 	if err != nil {
 		return tlog.Tree{}, err
 	}
@@ -118,7 +145,9 @@ func check(dir, vkey string, older string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tree, err := open(filepath.Join(dir, "checkpoint"), verifier)
+	files := in(dir)
+	data, err := files.read("checkpoint")
+	tree, err := open(data, err, verifier)
 	if err != nil {
 		return "", err
 	}
@@ -149,7 +178,7 @@ func check(dir, vkey string, older string) (string, error) {
 	if root != tree.Hash {
 		return "", fmt.Errorf("root of the entries: %v, signed: %v", root, tree.Hash)
 	}
-	reader := tlog.TileHashReader(tree, tiles{dir})
+	reader := tlog.TileHashReader(tree, files)
 	// Many at a time: a tile is read and authenticated once for all hashes that are asked of it together.
 	for start := 0; start < len(stored); start += batch {
 		asked := make([]int64, min(batch, len(stored)-start))
@@ -180,7 +209,8 @@ func check(dir, vkey string, older string) (string, error) {
 	if older == "" {
 		return said, nil
 	}
-	old, err := open(older, verifier)
+	data, err = os.ReadFile(older)
+	old, err := open(data, err, verifier)
 	if err != nil {
 		return "", err
 	}
@@ -197,9 +227,88 @@ func check(dir, vkey string, older string) (string, error) {
 	return fmt.Sprintf("%s, extends %d", said, old.N), nil
 }
 
+func follow(url, vkey string, entries int64) (string, error) {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return "", err
+	}
+	files := served(url)
+	var last tlog.Tree
+	var leaves []tlog.Hash
+	checkpoints := 0
+	for last.N < entries {
+		data, err := files.read("checkpoint")
+		tree, err := open(data, err, verifier)
+		if err != nil {
+			return "", err
+		}
+		if tree.N < last.N || (tree.N == last.N && tree.Hash != last.Hash) {
+			return "", fmt.Errorf("rolled back: %d signed, %d now", last.N, tree.N)
+		}
+		if tree.N == last.N {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		reader := tlog.TileHashReader(tree, files)
+		if last.N > 0 {
+			proof, err := tlog.ProveTree(tree.N, last.N, reader)
+			if err != nil {
+				return "", err
+			}
+			if err := tlog.CheckTree(proof, tree.N, tree.Hash, last.N, last.Hash); err != nil {
+				return "", err
+			}
+		}
+		// The new leaves, each authenticated against the signed root.
+		for start := last.N; start < tree.N; start += batch {
+			var asked []int64
+			for at := start; at < tree.N && at < start+batch; at++ {
+				asked = append(asked, tlog.StoredHashIndex(0, at))
+			}
+			found, err := reader.ReadHashes(asked)
+			if err != nil {
+				return "", err
+			}
+			leaves = append(leaves, found...)
+		}
+		last = tree
+		checkpoints++
+	}
+	// All that was seen on the way makes the root that is signed in the end.
+	var stored hashes
+	for at, leaf := range leaves {
+		more, err := tlog.StoredHashesForRecordHash(int64(at), leaf, stored)
+		if err != nil {
+			return "", err
+		}
+		stored = append(stored, more...)
+	}
+	root, err := tlog.TreeHash(last.N, stored)
+	if err != nil {
+		return "", err
+	}
+	if root != last.Hash {
+		return "", fmt.Errorf("root of the hashes seen: %v, signed: %v", root, last.Hash)
+	}
+	return fmt.Sprintf("%s: %d entries, %d checkpoints, root %v", verifier.Name(), last.N, checkpoints, root), nil
+}
+
 func main() {
+	if len(os.Args) > 3 && strings.HasPrefix(os.Args[1], "http://") {
+		entries, err := strconv.ParseInt(os.Args[3], 10, 64)
+		said := ""
+		if err == nil {
+			said, err = follow(os.Args[1], os.Args[2], entries)
+		}
+		if err != nil {
+			fmt.Println("rejected:", err)
+			os.Exit(1)
+		}
+		fmt.Println("accepted:", said)
+		return
+	}
 	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: check DIR VKEY [OLD_CHECKPOINT]")
+		fmt.Fprintln(os.Stderr, "usage: check DIR VKEY [OLD_CHECKPOINT] | check URL VKEY ENTRIES")
 		os.Exit(2)
 	}
 	older := ""
