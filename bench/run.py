@@ -1,6 +1,6 @@
 """Measure the archive against its baselines, all in one run, and put the table into docs/performance.md.
 
-`python3 dev.py bench` takes some six minutes; `python3 dev.py bench --rounds 3 --print` is a quick look that writes nothing.
+`python3 dev.py bench` takes some three minutes; `python3 dev.py bench --rounds 3 --print` is a quick look that writes nothing.
 """
 
 from __future__ import annotations
